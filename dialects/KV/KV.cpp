@@ -1,0 +1,115 @@
+// Verifiers and types of the kv dialect.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/KV/KV.h"
+
+#include "include/kvasir-c/abi.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace kvasir::kv;
+
+static ParseResult parseShape(AsmParser &parser, int64_t &heads, int64_t &headSize) {
+  SmallVector<int64_t> shape;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false))
+    return failure();
+  if (shape.size() != 2)
+    return parser.emitError(loc, "expected heads x head size");
+  heads = shape[0];
+  headSize = shape[1];
+  return success();
+}
+
+static void printShape(AsmPrinter &printer, int64_t heads, int64_t headSize) {
+  printer << heads << "x" << headSize;
+}
+
+#include "dialects/KV/KVDialect.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/KV/KVTypes.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/KV/KVOps.cpp.inc"
+
+void KVDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/KV/KVTypes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/KV/KVOps.cpp.inc"
+      >();
+}
+
+static LogicalResult verifyShape(function_ref<InFlightDiagnostic()> emitError, int64_t heads,
+                                 int64_t headSize, int64_t window) {
+  if (heads <= 0 || headSize <= 0)
+    return emitError() << "expected heads and head size of at least 1, but got " << heads << "x"
+                       << headSize;
+  if (window < 0)
+    return emitError() << "expected a window of at least 0, but got " << window;
+  return success();
+}
+
+LogicalResult CacheType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t heads,
+                                int64_t headSize, int64_t window) {
+  return verifyShape(emitError, heads, headSize, window);
+}
+
+LogicalResult PagedType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t heads,
+                                int64_t headSize, Type elementType, int64_t window) {
+  if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
+    return emitError() << "expected a cache of f32, f16 or bf16, but got " << elementType;
+  return verifyShape(emitError, heads, headSize, window);
+}
+
+int64_t PagedType::getTokenBytes() const {
+  return 2 * getHeads() * getHeadSize() * (getElementType().getIntOrFloatBitWidth() / 8);
+}
+
+int64_t PagedType::getPageBytes() const { return getTokenBytes() * KVASIR_PAGE_TOKENS; }
+
+//===----------------------------------------------------------------------===//
+// Ops
+//===----------------------------------------------------------------------===//
+
+LogicalResult GetCacheOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto cache = symbols.lookupNearestSymbolFrom<CacheOp>(*this, getNameAttr());
+  if (!cache)
+    return emitOpError("get_cache_c1: expected a kv.cache named ") << getNameAttr();
+  if (cache.getType() != getType()) {
+    InFlightDiagnostic diag = emitOpError("get_cache_c1: expected type ")
+                              << cache.getType() << ", but got " << getType();
+    diag.attachNote(cache.getLoc()) << "the cache is declared here";
+    return diag;
+  }
+  return success();
+}
+
+static std::pair<int64_t, int64_t> headsOf(Type type) {
+  if (auto paged = dyn_cast<PagedType>(type))
+    return {paged.getHeads(), paged.getHeadSize()};
+  auto cache = cast<CacheType>(type);
+  return {cache.getHeads(), cache.getHeadSize()};
+}
+
+LogicalResult AppendOp::verify() {
+  auto [heads, size] = headsOf(getCache().getType());
+  int64_t got = cast<RankedTensorType>(getK().getType()).getDimSize(1);
+  if (got != heads * size)
+    return emitOpError("append_c1: expected ") << heads * size << " features, but got " << got;
+  return success();
+}
+
+LogicalResult AttendOp::verify() {
+  auto [heads, size] = headsOf(getCache().getType());
+  int64_t queries = getHeads(), got = cast<RankedTensorType>(getQ().getType()).getDimSize(1);
+  if (queries <= 0 || queries % heads != 0)
+    return emitOpError("attend_c1: expected a multiple of ")
+           << heads << " heads, but got " << queries;
+  if (got != queries * size)
+    return emitOpError("attend_c2: expected ") << queries * size << " features, but got " << got;
+  return success();
+}

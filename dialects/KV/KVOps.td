@@ -1,0 +1,132 @@
+// The kv dialect: caches of keys and values, and what reads and writes them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_KV_OPS
+#define KVASIR_KV_OPS
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/SymbolInterfaces.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def KV_Dialect : Dialect {
+  let name = "kv";
+  let cppNamespace = "::kvasir::kv";
+  let summary = "caches of keys and values";
+  let description = [{
+    A cache is a symbol, one for each layer that has attention. Ops on it read
+    and write memory that outlives the step, so their order in the program is
+    the order of their effects.
+  }];
+  let useDefaultTypePrinterParser = 1;
+}
+
+def KV_Resource : Resource<"::kvasir::kv::CacheResource">;
+
+def KV_CacheType : TypeDef<KV_Dialect, "Cache"> {
+  let mnemonic = "cache";
+  let summary = "a cache of which only the content is known";
+  let description = [{
+    `!kv.cache<2x16>`: keys and values of 2 heads of 16 values for each token;
+    `!kv.cache<2x16, window = 12>`: a token sees itself and the 11 before it.
+    Neither place nor number format are decided; `kv-layout` does that.
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$headSize, DefaultValuedParameter<"int64_t", "0">:$window);
+  let assemblyFormat = "`<` custom<Shape>($heads, $headSize) (`,` `window` `=` $window^)? `>`";
+  let genVerifyDecl = 1;
+}
+
+def KV_PagedType : TypeDef<KV_Dialect, "Paged"> {
+  let mnemonic = "paged";
+  let summary = "a cache in pages of 64 tokens, with its number format";
+  let description = [{
+    `!kv.paged<2x16xbf16>`. A page holds, for each head, keys as
+    [head size][64 tokens] and values as [64 tokens][head size]. Keys and
+    values are read only after rounding to this format, also those of the
+    tokens being computed. Formats: f32, f16, bf16.
+  }];
+  let parameters = (ins "int64_t":$heads, "int64_t":$headSize, "::mlir::Type":$elementType,
+                        DefaultValuedParameter<"int64_t", "0">:$window);
+  let assemblyFormat = "`<` custom<Shape>($heads, $headSize) `x` $elementType (`,` `window` `=` $window^)? `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// Bytes of one page: keys and values of 64 tokens.
+    int64_t getPageBytes() const;
+    /// Bytes that one token takes.
+    int64_t getTokenBytes() const;
+  }];
+}
+
+def KV_AnyCache : AnyTypeOf<[KV_CacheType, KV_PagedType]>;
+def KV_Rows : 2DTensorOf<[F32]>;
+def KV_Ints : 1DTensorOf<[I32]>;
+
+class KV_Op<string mnemonic, list<Trait> traits = []> : Op<KV_Dialect, mnemonic, traits>;
+
+def KV_CacheOp : KV_Op<"cache", [Symbol]> {
+  let summary = "declares the cache of a layer";
+  let description = [{
+    Made by `fuse-attention`; `kv-layout` gives it a place and a format.
+
+    ```mlir
+    kv.cache @l0 layer 0 : !kv.cache<2x16>
+    ```
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$layer, TypeAttrOf<KV_AnyCache>:$type);
+  let assemblyFormat = "$sym_name `layer` $layer attr-dict `:` $type";
+}
+
+def KV_GetCacheOp : KV_Op<"get_cache", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "a declared cache as a value";
+  let description = [{
+    ```mlir
+    %c = kv.get_cache @l0 : !kv.cache<2x16>
+    ```
+
+    Constraints:
+    - (get_cache_c1) the symbol is a `kv.cache` of the same type
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$name);
+  let results = (outs KV_AnyCache:$result);
+  let assemblyFormat = "$name attr-dict `:` type($result)";
+}
+
+def KV_AppendOp : KV_Op<"append", [AllTypesMatch<["k", "v"]>, MemoryEffects<[MemWrite<KV_Resource>]>]> {
+  let summary = "writes keys and values of the step's tokens at their positions";
+  let description = [{
+    Row t goes to position `positions[t]` of the token's request, rounded to the
+    cache's format (round to nearest, ties to even).
+
+    ```mlir
+    kv.append %c, %k, %v, %positions : !kv.paged<2x16xf32>, tensor<?x32xf32>, tensor<?xi32>
+    ```
+
+    Constraints:
+    - (append_c1) keys and values have heads times head size features
+  }];
+  let arguments = (ins KV_AnyCache:$cache, KV_Rows:$k, KV_Rows:$v, KV_Ints:$positions);
+  let assemblyFormat = "$cache `,` $k `,` $v `,` $positions attr-dict `:` type($cache) `,` type($k) `,` type($positions)";
+  let hasVerifier = 1;
+}
+
+def KV_AttendOp : KV_Op<"attend", [AllTypesMatch<["q", "result"]>, MemoryEffects<[MemRead<KV_Resource>]>]> {
+  let summary = "attention of queries over a cache";
+  let description = [{
+    For each token at position p and query head h, with keys and values of head
+    `h / (heads / cache heads)` at positions `max(0, p - window + 1) .. p`:
+    `softmax(scale * q . k) . v`. The order of additions is that of
+    docs/Rationale/Bits.md: 64-key tiles, partitions of 512 keys folded left to right.
+
+    ```mlir
+    %a = kv.attend %c, %q {heads = 4 : i64, scale = 0.25 : f32} : !kv.paged<2x16xf32>, tensor<?x64xf32>
+    ```
+
+    Constraints:
+    - (attend_c1) the cache's heads divide `heads`
+    - (attend_c2) queries have heads times head size features
+  }];
+  let arguments = (ins KV_AnyCache:$cache, KV_Rows:$q, I64Attr:$heads, F32Attr:$scale);
+  let results = (outs KV_Rows:$result);
+  let assemblyFormat = "$cache `,` $q attr-dict `:` type($cache) `,` type($q)";
+  let hasVerifier = 1;
+}
+#endif // KVASIR_KV_OPS

@@ -1,0 +1,259 @@
+// Verifiers, types and attributes of the llm dialect.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/LLM/LLM.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace kvasir::llm;
+
+#include "dialects/LLM/LLMDialect.cpp.inc"
+#include "dialects/LLM/LLMEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/LLM/LLMAttrs.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/LLM/LLMTypes.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/LLM/LLMOps.cpp.inc"
+
+void LLMDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/LLM/LLMTypes.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/LLM/LLMAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/LLM/LLMOps.cpp.inc"
+      >();
+}
+
+LogicalResult LLMDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  if (attribute.getName() == "llm.model" && !isa<DictionaryAttr>(attribute.getValue()))
+    return op->emitOpError("expected attribute llm.model to be a dictionary");
+  if (attribute.getName() == "llm.directory" && !isa<StringAttr>(attribute.getValue()))
+    return op->emitOpError("expected attribute llm.directory to be a string");
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Types and attributes
+//===----------------------------------------------------------------------===//
+
+Type WeightType::parse(AsmParser &parser) {
+  SmallVector<int64_t> shape;
+  Type element;
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() ||
+      parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/true) ||
+      parser.parseType(element) || parser.parseGreater())
+    return {};
+  return getChecked([&] { return parser.emitError(loc); }, parser.getContext(), shape, element);
+}
+
+void WeightType::print(AsmPrinter &printer) const {
+  printer << "<";
+  printer.printDimensionList(getShape());
+  printer << "x" << getElementType() << ">";
+}
+
+LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> shape, Type elementType) {
+  if (shape.empty() || shape.size() > 2)
+    return emitError() << "expected a weight of 1 or 2 dimensions, but got " << shape.size();
+  for (int64_t size : shape)
+    if (size <= 0 || size > (int64_t(1) << 40))
+      return emitError() << "expected dimensions from 1 to 2^40, but got " << size;
+  if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
+    return emitError() << "expected a weight of f32, f16 or bf16, but got " << elementType;
+  return success();
+}
+
+LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr file,
+                                 uint64_t offset, RankedTensorType stored, bool transpose,
+                                 int64_t row) {
+  if (file.getValue().empty())
+    return emitError() << "expected the name of a file";
+  if (!stored.hasStaticShape() || stored.getRank() < 1 || stored.getRank() > 2)
+    return emitError() << "expected a stored tensor of 1 or 2 static dimensions, but got " << stored;
+  if (transpose && stored.getRank() != 2)
+    return emitError() << "expected a matrix to transpose, but got " << stored;
+  if (row < 0)
+    return emitError() << "expected a row of 0 or more, but got " << row;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Weights
+//===----------------------------------------------------------------------===//
+
+LogicalResult WeightOp::verify() {
+  auto type = cast<WeightType>(getType());
+  RankedTensorType stored = getSource().getStored();
+  if (type.getElementType() != stored.getElementType())
+    return emitOpError("weight_c1: expected the stored type to be ")
+           << type.getElementType() << ", but got " << stored.getElementType();
+  if (type.getRank() != stored.getRank())
+    return emitOpError("weight_c2: expected a source of ")
+           << type.getRank() << " dimensions, but got " << stored;
+  int64_t rows = stored.getDimSize(0), columns = stored.getRank() == 2 ? stored.getDimSize(1) : 1;
+  if (getSource().getTranspose())
+    std::swap(rows, columns);
+  if (type.getColumns() != columns)
+    return emitOpError("weight_c2: expected a source of ")
+           << type.getColumns() << " columns, but got " << columns;
+  if (getSource().getRow() > rows - type.getRows())
+    return emitOpError("weight_c3: expected rows ")
+           << getSource().getRow() << " to " << getSource().getRow() + type.getRows()
+           << " inside the source's " << rows;
+  return success();
+}
+
+LogicalResult GetWeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto weight = symbols.lookupNearestSymbolFrom<WeightOp>(*this, getNameAttr());
+  if (!weight)
+    return emitOpError("get_weight_c1: expected an llm.weight named ") << getNameAttr();
+  if (weight.getType() != getType()) {
+    InFlightDiagnostic diag = emitOpError("get_weight_c1: expected type ")
+                              << weight.getType() << ", but got " << getType();
+    diag.attachNote(weight.getLoc()) << "the weight is declared here";
+    return diag;
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Ops
+//===----------------------------------------------------------------------===//
+
+static int64_t features(Value value) {
+  return cast<RankedTensorType>(value.getType()).getDimSize(1);
+}
+
+/// The number of features of every row must be known.
+static LogicalResult verifyFeatures(Operation *op) {
+  for (Value value : op->getResults())
+    if (auto type = dyn_cast<RankedTensorType>(value.getType()))
+      if (type.getRank() == 2 && type.isDynamicDim(1))
+        return op->emitOpError("expected a known number of features, but got ") << type;
+  for (Value value : op->getOperands())
+    if (auto type = dyn_cast<RankedTensorType>(value.getType()))
+      if (type.getRank() == 2 && type.isDynamicDim(1))
+        return op->emitOpError("expected a known number of features, but got ") << type;
+  return success();
+}
+
+static bool isVector(Type type, int64_t length) {
+  auto weight = cast<WeightType>(type);
+  return weight.getRank() == 1 && weight.getRows() == length;
+}
+
+LogicalResult EmbeddingOp::verify() {
+  if (failed(verifyFeatures(*this)))
+    return failure();
+  auto table = cast<WeightType>(getTable().getType());
+  if (table.getRank() != 2 || table.getColumns() != features(getResult()))
+    return emitOpError("embedding_c1: expected a table of ")
+           << features(getResult()) << " columns, but got " << table;
+  return success();
+}
+
+LogicalResult RmsNormOp::verify() {
+  if (failed(verifyFeatures(*this)))
+    return failure();
+  int64_t group = getGroup();
+  if (group <= 0 || features(getX()) % group != 0)
+    return emitOpError("rms_norm_c1: expected a group that divides ")
+           << features(getX()) << ", but got " << group;
+  if (!isVector(getWeight().getType(), group))
+    return emitOpError("rms_norm_c2: expected a weight of ")
+           << group << " values, but got " << getWeight().getType();
+  return success();
+}
+
+LogicalResult LayerNormOp::verify() {
+  if (failed(verifyFeatures(*this)))
+    return failure();
+  int64_t n = features(getX());
+  if (!isVector(getWeight().getType(), n) || (getBias() && !isVector(getBias().getType(), n)))
+    return emitOpError("layer_norm_c1: expected weight and bias of ") << n << " values";
+  return success();
+}
+
+LogicalResult LinearOp::verify() {
+  if (failed(verifyFeatures(*this)))
+    return failure();
+  if (getWeights().empty() || getWeights().size() != getResults().size())
+    return emitOpError("linear_c1: expected one result for each weight, but got ")
+           << getWeights().size() << " weights and " << getResults().size() << " results";
+  for (auto [weight, result] : llvm::zip(getWeights(), getResults())) {
+    auto type = cast<WeightType>(weight.getType());
+    if (type.getRank() != 2 || type.getColumns() != features(getX()) ||
+        type.getRows() != features(result))
+      return emitOpError("linear_c1: expected a weight of ")
+             << features(result) << "x" << features(getX()) << ", but got " << type;
+  }
+  if (getBiases().empty())
+    return success();
+  if (getBiases().size() != getWeights().size())
+    return emitOpError("linear_c2: expected no biases or one for each weight, but got ")
+           << getBiases().size();
+  for (auto [bias, result] : llvm::zip(getBiases(), getResults()))
+    if (!isVector(bias.getType(), features(result)))
+      return emitOpError("linear_c2: expected a bias of ")
+             << features(result) << " values, but got " << bias.getType();
+  return success();
+}
+
+LogicalResult RopeTableOp::verify() {
+  if (failed(verifyFeatures(*this)))
+    return failure();
+  int64_t count = getFrequencies().size();
+  if (count == 0 || features(getResult()) != 2 * count)
+    return emitOpError("rope_table_c1: expected ")
+           << 2 * count << " features for " << count << " frequencies, but got "
+           << features(getResult());
+  bool hasLong = getLongFrequencies().has_value();
+  if (hasLong != getOriginalContext().has_value() || hasLong != getLongMagnitude().has_value() ||
+      (hasLong && static_cast<int64_t>(getLongFrequencies()->size()) != count))
+    return emitOpError("rope_table_c2: expected long_frequencies as many as frequencies, "
+                       "with long_magnitude and original_context");
+  return success();
+}
+
+LogicalResult RopeOp::verify() {
+  if (failed(verifyFeatures(*this)))
+    return failure();
+  int64_t head = getHeadSize(), table = features(getTable());
+  if (head <= 0 || features(getX()) % head != 0)
+    return emitOpError("rope_c1: expected a head size that divides ")
+           << features(getX()) << ", but got " << head;
+  if (table % 2 != 0 || table > head)
+    return emitOpError("rope_c2: expected a table of an even number of features, at most ")
+           << head << ", but got " << table;
+  return success();
+}
+
+int64_t AttentionOp::getHeadSize() { return features(getQ()) / getHeads(); }
+
+LogicalResult AttentionOp::verify() {
+  if (failed(verifyFeatures(*this)))
+    return failure();
+  int64_t heads = getHeads(), kvHeads = getKvHeads();
+  if (kvHeads <= 0 || heads <= 0 || heads % kvHeads != 0)
+    return emitOpError("attention_c1: expected kv_heads to divide heads, but got ")
+           << kvHeads << " and " << heads;
+  int64_t size = getHeadSize();
+  if (features(getQ()) != heads * size || features(getK()) != kvHeads * size ||
+      features(getV()) != kvHeads * size || features(getResult()) != heads * size)
+    return emitOpError("attention_c2: expected ")
+           << heads << " and " << kvHeads << " heads of " << size << ", but got "
+           << features(getQ()) << ", " << features(getK()) << " and " << features(getV())
+           << " features";
+  return success();
+}

@@ -1,0 +1,134 @@
+// Verifiers and types of the step dialect.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "dialects/Step/Step.h"
+
+#include "dialects/KV/KV.h"
+#include "dialects/LLM/LLM.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace kvasir::step;
+
+#include "dialects/Step/StepDialect.cpp.inc"
+#include "dialects/Step/StepEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/Step/StepAttrs.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/Step/StepTypes.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/Step/StepOps.cpp.inc"
+
+void StepDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/Step/StepTypes.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/Step/StepAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/Step/StepOps.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
+/// What an op is to a phase.
+static bool isPlumbing(Operation &op) { return isa<ReadOp, WriteOp, InputOp>(op); }
+
+static bool isRowOp(Operation &op) {
+  return op.hasTrait<kvasir::llm::RowOp>() || op.hasTrait<kvasir::llm::ElementwiseOp>();
+}
+
+static bool admits(PhaseKind kind, Operation &op) {
+  if (isPlumbing(op))
+    return true;
+  switch (kind) {
+  case PhaseKind::rows:
+    return isRowOp(op) || isa<kvasir::kv::AppendOp, kvasir::llm::SelectRowsOp>(op);
+  case PhaseKind::panels:
+    return isRowOp(op) || isa<kvasir::llm::LinearOp, kvasir::llm::SelectRowsOp>(op);
+  case PhaseKind::attend:
+    return isa<kvasir::kv::AttendOp>(op);
+  case PhaseKind::serial:
+    return isa_and_nonnull<kvasir::llm::LLMDialect, kvasir::kv::KVDialect>(op.getDialect());
+  }
+  llvm_unreachable("covered switch");
+}
+
+LogicalResult PhaseOp::verify() {
+  Block &body = getBody().front();
+  for (BlockArgument argument : body.getArguments()) {
+    if (!isa<BufferType, CounterType, kvasir::llm::WeightType, kvasir::kv::PagedType>(
+            argument.getType()))
+      return emitOpError("phase_c2: expected a buffer, weight, cache or counter, but got ")
+             << argument.getType();
+    bool reads = false, writes = false;
+    for (Operation *user : argument.getUsers()) {
+      reads |= isa<ReadOp>(user);
+      writes |= isa<WriteOp>(user);
+    }
+    if (reads && writes)
+      return emitOpError("phase_c1: expected argument ")
+             << argument.getArgNumber() << " to be read or written, but got both";
+  }
+  int anchors = 0;
+  for (Operation &op : body) {
+    if (!admits(getKind(), op)) {
+      InFlightDiagnostic diag = emitOpError("phase_c3: expected only ops of a phase of kind ")
+                                << stringifyPhaseKind(getKind());
+      diag.attachNote(op.getLoc()) << "but got " << op.getName();
+      return diag;
+    }
+    anchors += isa<kvasir::llm::LinearOp, kvasir::kv::AttendOp>(op);
+  }
+  bool wantsAnchor = getKind() == PhaseKind::panels || getKind() == PhaseKind::attend;
+  if (wantsAnchor && anchors != 1)
+    return emitOpError("phase_c3: expected one anchor, but got ") << anchors;
+  return success();
+}
+
+static LogicalResult verifyColumns(Operation *op, StringRef label, Type rows, BufferType buffer) {
+  int64_t columns = cast<RankedTensorType>(rows).getDimSize(1);
+  if (columns != buffer.getColumns())
+    return op->emitOpError() << label << ": expected a value of " << buffer.getColumns()
+                             << " columns, but got " << rows;
+  return success();
+}
+
+LogicalResult ReadOp::verify() {
+  return verifyColumns(*this, "read_c1", getType(), getBuffer().getType());
+}
+
+LogicalResult WriteOp::verify() {
+  return verifyColumns(*this, "write_c1", getValue().getType(), getBuffer().getType());
+}
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+LogicalResult ProgramOp::verify() {
+  auto outputs = llvm::count_if(getBody().front(), [](Operation &op) { return isa<LogitsOp>(op); });
+  if (outputs != 1)
+    return emitOpError("program_c1: expected one step.logits, but got ") << outputs;
+  return success();
+}
+
+LogicalResult RunOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto phase = symbols.lookupNearestSymbolFrom<PhaseOp>(*this, getPhaseAttr());
+  if (!phase)
+    return emitOpError("run_c1: expected a step.phase named ") << getPhaseAttr();
+  if (!llvm::equal(phase.getBody().front().getArgumentTypes(), getOperands().getTypes())) {
+    InFlightDiagnostic diag = emitOpError("run_c1: expected the operands of ") << getPhaseAttr();
+    diag.attachNote(phase.getLoc()) << "the phase is declared here";
+    return diag;
+  }
+  return success();
+}

@@ -1,0 +1,45 @@
+// The outermost bytes of a .kvasir file: a fixed header that locates and hashes the module table.
+// Everything else is located and hashed by the module (Module.fbs).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_ARTIFACT_FORMAT_H
+#define KVASIR_ARTIFACT_FORMAT_H
+
+#include <cstddef>
+#include <cstdint>
+
+namespace kvasir::artifact {
+
+/// Version policy: a runtime loads files of its own minor version and of the one before it
+/// (same major), and refuses all others by name.
+constexpr uint16_t versionMajor = 0;
+constexpr uint16_t versionMinor = 1;
+
+constexpr char magic[8] = {'K', 'V', 'A', 'S', 'I', 'R', '\r', '\n'};
+
+/// Sections (module, tokenizer, code objects, weights) start at multiples of this.
+constexpr uint64_t sectionAlignment = 4096;
+
+/// XXH3 128-bit hash (seed 0) as two little-endian words.
+struct Hash {
+  uint64_t low = 0;
+  uint64_t high = 0;
+};
+
+/// At offset 0, little endian. `headerHash` is XXH3-64 of the bytes before it.
+struct FileHeader {
+  char magic[8];
+  uint16_t versionMajor;
+  uint16_t versionMinor;
+  uint32_t headerSize; // sizeof(FileHeader)
+  uint64_t fileSize;   // of the whole artifact, in bytes
+  uint64_t moduleOffset;
+  uint64_t moduleSize;
+  Hash moduleHash;
+  uint64_t headerHash;
+};
+static_assert(sizeof(FileHeader) == 64, "file format");
+static_assert(offsetof(FileHeader, headerHash) == 56, "file format");
+
+} // namespace kvasir::artifact
+
+#endif // KVASIR_ARTIFACT_FORMAT_H
