@@ -1,0 +1,80 @@
+// From a module of the LLVM dialect to a shared object for one x86-64 variant.
+// Nothing here contracts, reassociates or calls a library: bits are those that
+// the IR says. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_TARGET_CODEGEN_H
+#define KVASIR_TARGET_CODEGEN_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace llvm {
+class LLVMContext;
+class Module;
+} // namespace llvm
+
+namespace kvasir::target {
+
+/// An instruction set that code is made for.
+struct CPUVariant {
+  std::string name; ///< in artifacts and on the command line: "x86-64-v3"
+  std::string cpu;  ///< LLVM's name of the processor
+  std::string tune; ///< processor whose timings the scheduler uses
+  std::string llvmFeatures;                  ///< "+avx2,+fma"
+  std::vector<std::string> requiredFeatures; ///< what the machine must have
+  int vectorBits = 0;                        ///< width of a vector register
+  int registers = 0;                         ///< number of vector registers
+};
+
+/// All variants, best first.
+llvm::ArrayRef<CPUVariant> cpuVariants();
+
+/// The variant of that name, or null.
+const CPUVariant *findCPUVariant(llvm::StringRef name);
+
+/// Makes the dialects of LLVM-dialect modules translatable.
+void registerCodegen(mlir::DialectRegistry &registry);
+
+/// Translates a module that holds nothing but the LLVM dialect. Functions with
+/// external linkage are those that the shared object exports. Fast-math flags
+/// that change results are refused.
+llvm::Expected<std::unique_ptr<llvm::Module>>
+translateToLLVM(mlir::ModuleOp module, llvm::LLVMContext &context,
+                const CPUVariant &variant);
+
+/// LLVM's O3 without its vectorizers: kernels are explicit vectors.
+llvm::Error optimize(llvm::Module &module, const CPUVariant &variant);
+
+/// The textual LLVM IR.
+std::string emitLLVMText(const llvm::Module &module);
+
+/// Assembly text of a module; the module stays as it is.
+llvm::Expected<std::string> emitAssembly(const llvm::Module &module,
+                                         const CPUVariant &variant);
+
+/// An ELF object; the module stays as it is.
+llvm::Expected<std::vector<uint8_t>> emitObject(const llvm::Module &module,
+                                                const CPUVariant &variant);
+
+/// Links an ELF object into a shared object without dependencies; undefined
+/// symbols are an error that lists them. Same object, same bytes.
+llvm::Expected<std::vector<uint8_t>>
+linkSharedObject(llvm::ArrayRef<uint8_t> object);
+
+/// Names that a shared object exports, sorted.
+llvm::Expected<std::vector<std::string>>
+exportedSymbols(llvm::ArrayRef<uint8_t> sharedObject);
+
+/// All of the above: the shared object of a module for a variant.
+llvm::Expected<std::vector<uint8_t>>
+compileSharedObject(mlir::ModuleOp module, const CPUVariant &variant);
+
+} // namespace kvasir::target
+
+#endif // KVASIR_TARGET_CODEGEN_H
