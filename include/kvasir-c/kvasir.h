@@ -205,6 +205,8 @@ typedef struct kvasir_engine_options {
   bool no_pinning;         /* leave placement of workers to the system; otherwise each has a core of
                               its own when there are enough */
   bool profile;            /* measure time per phase, see kvasir_engine_get_profile */
+  bool poison_pages;       /* for tests: fill each KV page with NaN when it is handed out, to show that
+                              nothing reads what was not written */
 } kvasir_engine_options;
 
 KVASIR_API void kvasir_engine_options_init(kvasir_engine_options *options);
@@ -239,8 +241,8 @@ KVASIR_API kvasir_error *kvasir_plan(const kvasir_model *model, const kvasir_eng
 KVASIR_API kvasir_error *kvasir_engine_create(kvasir_model *model,
                                               const kvasir_engine_options *options,
                                               kvasir_engine **engine);
-/* Stops the helper thread if there is one; requests that are not finished vanish. Sequences of the
- * engine must have been freed. */
+/* Stops the helper thread if there is one; requests that are not finished vanish. Sequences may
+ * outlive it: memory goes when the last of them is freed. */
 KVASIR_API void kvasir_engine_free(kvasir_engine *engine);
 
 /* ---- Requests ----------------------------------------------------------------------------- */

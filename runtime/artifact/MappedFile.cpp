@@ -1,0 +1,59 @@
+// A file mapped read-only for as long as the object lives.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "artifact/MappedFile.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace kvasir::rt {
+
+static Status systemError(Code code, const char *what,
+                          const std::string &path) {
+  return error(code, format("cannot %s '%s': %s", what, path.c_str(),
+                            std::strerror(errno)));
+}
+
+static Result<MappedFile> nothing(Status status) { return status; }
+
+Result<MappedFile> MappedFile::open(const std::string &path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return nothing(systemError(
+        errno == ENOENT ? Code::notFound : Code::unavailable, "open", path));
+  struct stat info;
+  if (fstat(fd, &info) != 0) {
+    Status failure = systemError(Code::unavailable, "read", path);
+    close(fd);
+    return nothing(std::move(failure));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    close(fd);
+    return nothing(error(Code::invalidArgument,
+                         format("'%s' is not a regular file", path.c_str())));
+  }
+  MappedFile file;
+  file.length = static_cast<size_t>(info.st_size);
+  if (file.length == 0) {
+    close(fd);
+    return file;
+  }
+  void *memory = mmap(nullptr, file.length, PROT_READ, MAP_SHARED, fd, 0);
+  close(fd);
+  if (memory == MAP_FAILED) {
+    file.length = 0;
+    return nothing(systemError(Code::resourceExhausted, "map", path));
+  }
+  file.bytes = static_cast<const unsigned char *>(memory);
+  return file;
+}
+
+MappedFile::~MappedFile() {
+  if (bytes)
+    munmap(const_cast<unsigned char *>(bytes), length);
+}
+
+} // namespace kvasir::rt

@@ -1,0 +1,40 @@
+// A file mapped read-only for as long as the object lives.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_RUNTIME_ARTIFACT_MAPPEDFILE_H
+#define KVASIR_RUNTIME_ARTIFACT_MAPPEDFILE_H
+
+#include "support/Status.h"
+
+#include <cstddef>
+#include <string>
+
+namespace kvasir::rt {
+
+class MappedFile {
+public:
+  static Result<MappedFile> open(const std::string &path);
+
+  MappedFile() = default;
+  MappedFile(MappedFile &&other) noexcept { swap(other); }
+  MappedFile &operator=(MappedFile &&other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~MappedFile();
+
+  const unsigned char *data() const { return bytes; }
+  size_t size() const { return length; }
+
+private:
+  void swap(MappedFile &other) noexcept {
+    std::swap(bytes, other.bytes);
+    std::swap(length, other.length);
+  }
+
+  const unsigned char *bytes = nullptr;
+  size_t length = 0;
+};
+
+} // namespace kvasir::rt
+
+#endif // KVASIR_RUNTIME_ARTIFACT_MAPPEDFILE_H

@@ -1,0 +1,92 @@
+// Runs compiled programs: the phase tables with every operand resolved to a pointer.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_RUNTIME_WORKERS_EXECUTOR_H
+#define KVASIR_RUNTIME_WORKERS_EXECUTOR_H
+
+#include "artifact/Artifact.h"
+#include "kvasir-c/abi.h"
+#include "kvasir-c/kvasir.h"
+#include "memory/Allocation.h"
+#include "memory/Plan.h"
+#include "workers/WorkerPool.h"
+
+namespace kvasir::rt {
+
+/// [rows][stride] in the arena, valid until the next step.
+struct Logits {
+  const float *data = nullptr;
+  size_t stride = 0;
+};
+
+/// One step at a time. Nothing is allocated after creation.
+class Executor {
+public:
+  struct Memory {
+    unsigned char *arena;
+    unsigned char *counters;
+    unsigned char *kv;
+  };
+
+  /// `functions` is in the order of Module.functions; everything outlives the executor.
+  Executor(const Artifact &artifact,
+           const std::vector<kvasir_phase_fn> &functions,
+           const MemoryPlan &plan, const Memory &memory, WorkerPool &pool,
+           bool profile);
+
+  Logits run(const kvasir_step_args &args);
+
+  struct Timing {
+    std::vector<kvasir_profile_row> rows;
+  };
+  /// Empty unless profiling.
+  const std::vector<Timing> &timings() const { return profiles; }
+  void resetTimings();
+
+private:
+  struct Range {
+    const char *start;
+    uint32_t bytes;
+  };
+  struct CompiledRow {
+    kvasir_phase_fn function;
+    uint32_t firstOperand; // index into a worker's pointers
+    uint32_t firstRange;   // index into a worker's ranges
+    uint32_t ranges;
+  };
+  struct CompiledProgram {
+    uint32_t maxTokens; // 0: any number
+    std::vector<CompiledRow> rows;
+    std::vector<std::vector<void *>> operands; // [worker]
+    std::vector<std::vector<Range>> ranges;    // [worker] weights to prefetch
+    uint64_t counterBytes = 0;
+    Logits logits;
+  };
+
+  struct Resolver;
+
+  void compile(const artifact::Program &source,
+               const std::vector<kvasir_phase_fn> &functions,
+               Resolver resolver);
+  void compileRow(const artifact::Row &row, kvasir_phase_fn function,
+                  Resolver &resolver, CompiledProgram &result);
+  void addRanges(const Resolver &resolver, const artifact::Operand &operand,
+                 uint64_t mostBytes, CompiledProgram &result);
+  void work(int32_t worker);
+  void waitAndPrefetch(const CompiledRow &row,
+                       const std::vector<Range> &ranges);
+  void addTime(size_t row);
+
+  WorkerPool &pool;
+  unsigned char *counters;
+  std::vector<CompiledProgram> programs;
+  std::vector<Timing> profiles;
+  // The step in progress.
+  const kvasir_step_args *args = nullptr;
+  const CompiledProgram *program = nullptr;
+  Timing *timing = nullptr;
+  double lastTime = 0;
+};
+
+} // namespace kvasir::rt
+
+#endif // KVASIR_RUNTIME_WORKERS_EXECUTOR_H
