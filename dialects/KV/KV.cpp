@@ -10,10 +10,11 @@
 using namespace mlir;
 using namespace kvasir::kv;
 
-static ParseResult parseShape(AsmParser &parser, int64_t &heads, int64_t &headSize) {
+static ParseResult parseDimensions(AsmParser &parser, bool withTrailingX, int64_t &heads,
+                                   int64_t &headSize) {
   SmallVector<int64_t> shape;
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseDimensionList(shape, /*allowDynamic=*/false, /*withTrailingX=*/false))
+  if (parser.parseDimensionList(shape, /*allowDynamic=*/false, withTrailingX))
     return failure();
   if (shape.size() != 2)
     return parser.emitError(loc, "expected heads x head size");
@@ -22,8 +23,23 @@ static ParseResult parseShape(AsmParser &parser, int64_t &heads, int64_t &headSi
   return success();
 }
 
+static ParseResult parseShape(AsmParser &parser, int64_t &heads, int64_t &headSize) {
+  return parseDimensions(parser, /*withTrailingX=*/false, heads, headSize);
+}
+
 static void printShape(AsmPrinter &printer, int64_t heads, int64_t headSize) {
   printer << heads << "x" << headSize;
+}
+
+static ParseResult parsePagedShape(AsmParser &parser, int64_t &heads, int64_t &headSize,
+                                   Type &elementType) {
+  return failure(parseDimensions(parser, /*withTrailingX=*/true, heads, headSize) ||
+                 parser.parseType(elementType));
+}
+
+static void printPagedShape(AsmPrinter &printer, int64_t heads, int64_t headSize,
+                            Type elementType) {
+  printer << heads << "x" << headSize << "x" << elementType;
 }
 
 #include "dialects/KV/KVDialect.cpp.inc"
@@ -45,11 +61,12 @@ void KVDialect::initialize() {
 
 static LogicalResult verifyShape(function_ref<InFlightDiagnostic()> emitError, int64_t heads,
                                  int64_t headSize, int64_t window) {
-  if (heads <= 0 || headSize <= 0)
-    return emitError() << "expected heads and head size of at least 1, but got " << heads << "x"
-                       << headSize;
-  if (window < 0)
-    return emitError() << "expected a window of at least 0, but got " << window;
+  constexpr int64_t most = 1 << 16; // so that no product of sizes overflows
+  if (heads <= 0 || headSize <= 0 || heads > most || headSize > most)
+    return emitError() << "expected heads and head size from 1 to " << most << ", but got "
+                       << heads << "x" << headSize;
+  if (window < 0 || window > std::numeric_limits<int32_t>::max())
+    return emitError() << "expected a window from 0 to 2^31 - 1, but got " << window;
   return success();
 }
 
@@ -109,7 +126,8 @@ LogicalResult AttendOp::verify() {
   if (queries <= 0 || queries % heads != 0)
     return emitOpError("attend_c1: expected a multiple of ")
            << heads << " heads, but got " << queries;
-  if (got != queries * size)
-    return emitOpError("attend_c2: expected ") << queries * size << " features, but got " << got;
+  if (got % size != 0 || got / size != queries) // no product: it could overflow
+    return emitOpError("attend_c2: expected ")
+           << queries << " heads of " << size << ", but got " << got << " features";
   return success();
 }

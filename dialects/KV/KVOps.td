@@ -46,7 +46,7 @@ def KV_PagedType : TypeDef<KV_Dialect, "Paged"> {
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$headSize, "::mlir::Type":$elementType,
                         DefaultValuedParameter<"int64_t", "0">:$window);
-  let assemblyFormat = "`<` custom<Shape>($heads, $headSize) `x` $elementType (`,` `window` `=` $window^)? `>`";
+  let assemblyFormat = "`<` custom<PagedShape>($heads, $headSize, $elementType) (`,` `window` `=` $window^)? `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// Bytes of one page: keys and values of 64 tokens.
@@ -57,7 +57,12 @@ def KV_PagedType : TypeDef<KV_Dialect, "Paged"> {
 }
 
 def KV_AnyCache : AnyTypeOf<[KV_CacheType, KV_PagedType]>;
-def KV_Rows : 2DTensorOf<[F32]>;
+// T x features of f32. T is known at run time only, the number of features when compiling.
+def KV_Rows : Type<And<[2DTensorOf<[F32]>.predicate, CPred<[{
+    ::llvm::cast<::mlir::RankedTensorType>($_self).isDynamicDim(0) &&
+    ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) >= 1 &&
+    ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) < (int64_t(1) << 31)}]>]>,
+  "tensor<?xNxf32> with N from 1 to 2^31 - 1", "::mlir::TensorType">;
 def KV_Ints : 1DTensorOf<[I32]>;
 
 class KV_Op<string mnemonic, list<Trait> traits = []> : Op<KV_Dialect, mnemonic, traits>;
@@ -71,7 +76,7 @@ def KV_CacheOp : KV_Op<"cache", [Symbol]> {
     kv.cache @l0 layer 0 : !kv.cache<2x16>
     ```
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$layer, TypeAttrOf<KV_AnyCache>:$type);
+  let arguments = (ins SymbolNameAttr:$sym_name, ConfinedAttr<I64Attr, [IntNonNegative]>:$layer, TypeAttrOf<KV_AnyCache>:$type);
   let assemblyFormat = "$sym_name `layer` $layer attr-dict `:` $type";
 }
 

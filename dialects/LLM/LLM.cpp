@@ -62,16 +62,25 @@ void WeightType::print(AsmPrinter &printer) const {
   printer << "x" << getElementType() << ">";
 }
 
-LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> emitError,
-                                 ArrayRef<int64_t> shape, Type elementType) {
+/// Bounds that keep every later product of sizes within 63 bits.
+static LogicalResult verifyStored(function_ref<InFlightDiagnostic()> emitError,
+                                  ArrayRef<int64_t> shape, Type elementType) {
+  constexpr int64_t mostValues = int64_t(1) << 48;
   if (shape.empty() || shape.size() > 2)
-    return emitError() << "expected a weight of 1 or 2 dimensions, but got " << shape.size();
+    return emitError() << "expected 1 or 2 dimensions, but got " << shape.size();
   for (int64_t size : shape)
     if (size <= 0 || size > (int64_t(1) << 40))
       return emitError() << "expected dimensions from 1 to 2^40, but got " << size;
+  if (shape.size() == 2 && shape[0] > mostValues / shape[1])
+    return emitError() << "expected at most 2^48 values, but got " << shape[0] << "x" << shape[1];
   if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
-    return emitError() << "expected a weight of f32, f16 or bf16, but got " << elementType;
+    return emitError() << "expected values of f32, f16 or bf16, but got " << elementType;
   return success();
+}
+
+LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> shape, Type elementType) {
+  return verifyStored(emitError, shape, elementType);
 }
 
 LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr file,
@@ -79,12 +88,14 @@ LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
                                  int64_t row) {
   if (file.getValue().empty())
     return emitError() << "expected the name of a file";
-  if (!stored.hasStaticShape() || stored.getRank() < 1 || stored.getRank() > 2)
-    return emitError() << "expected a stored tensor of 1 or 2 static dimensions, but got " << stored;
+  if (offset > (uint64_t(1) << 62))
+    return emitError() << "expected an offset of at most 2^62, but got " << offset;
+  if (failed(verifyStored(emitError, stored.getShape(), stored.getElementType())))
+    return failure();
   if (transpose && stored.getRank() != 2)
     return emitError() << "expected a matrix to transpose, but got " << stored;
-  if (row < 0)
-    return emitError() << "expected a row of 0 or more, but got " << row;
+  if (row < 0 || row > (int64_t(1) << 40))
+    return emitError() << "expected a row from 0 to 2^40, but got " << row;
   return success();
 }
 
@@ -135,27 +146,12 @@ static int64_t features(Value value) {
   return cast<RankedTensorType>(value.getType()).getDimSize(1);
 }
 
-/// The number of features of every row must be known.
-static LogicalResult verifyFeatures(Operation *op) {
-  for (Value value : op->getResults())
-    if (auto type = dyn_cast<RankedTensorType>(value.getType()))
-      if (type.getRank() == 2 && type.isDynamicDim(1))
-        return op->emitOpError("expected a known number of features, but got ") << type;
-  for (Value value : op->getOperands())
-    if (auto type = dyn_cast<RankedTensorType>(value.getType()))
-      if (type.getRank() == 2 && type.isDynamicDim(1))
-        return op->emitOpError("expected a known number of features, but got ") << type;
-  return success();
-}
-
 static bool isVector(Type type, int64_t length) {
   auto weight = cast<WeightType>(type);
   return weight.getRank() == 1 && weight.getRows() == length;
 }
 
 LogicalResult EmbeddingOp::verify() {
-  if (failed(verifyFeatures(*this)))
-    return failure();
   auto table = cast<WeightType>(getTable().getType());
   if (table.getRank() != 2 || table.getColumns() != features(getResult()))
     return emitOpError("embedding_c1: expected a table of ")
@@ -164,8 +160,6 @@ LogicalResult EmbeddingOp::verify() {
 }
 
 LogicalResult RmsNormOp::verify() {
-  if (failed(verifyFeatures(*this)))
-    return failure();
   int64_t group = getGroup();
   if (group <= 0 || features(getX()) % group != 0)
     return emitOpError("rms_norm_c1: expected a group that divides ")
@@ -177,8 +171,6 @@ LogicalResult RmsNormOp::verify() {
 }
 
 LogicalResult LayerNormOp::verify() {
-  if (failed(verifyFeatures(*this)))
-    return failure();
   int64_t n = features(getX());
   if (!isVector(getWeight().getType(), n) || (getBias() && !isVector(getBias().getType(), n)))
     return emitOpError("layer_norm_c1: expected weight and bias of ") << n << " values";
@@ -186,8 +178,6 @@ LogicalResult LayerNormOp::verify() {
 }
 
 LogicalResult LinearOp::verify() {
-  if (failed(verifyFeatures(*this)))
-    return failure();
   if (getWeights().empty() || getWeights().size() != getResults().size())
     return emitOpError("linear_c1: expected one result for each weight, but got ")
            << getWeights().size() << " weights and " << getResults().size() << " results";
@@ -211,8 +201,6 @@ LogicalResult LinearOp::verify() {
 }
 
 LogicalResult RopeTableOp::verify() {
-  if (failed(verifyFeatures(*this)))
-    return failure();
   int64_t count = getFrequencies().size();
   if (count == 0 || features(getResult()) != 2 * count)
     return emitOpError("rope_table_c1: expected ")
@@ -227,8 +215,6 @@ LogicalResult RopeTableOp::verify() {
 }
 
 LogicalResult RopeOp::verify() {
-  if (failed(verifyFeatures(*this)))
-    return failure();
   int64_t head = getHeadSize(), table = features(getTable());
   if (head <= 0 || features(getX()) % head != 0)
     return emitOpError("rope_c1: expected a head size that divides ")
@@ -242,8 +228,6 @@ LogicalResult RopeOp::verify() {
 int64_t AttentionOp::getHeadSize() { return features(getQ()) / getHeads(); }
 
 LogicalResult AttentionOp::verify() {
-  if (failed(verifyFeatures(*this)))
-    return failure();
   int64_t heads = getHeads(), kvHeads = getKvHeads();
   if (kvHeads <= 0 || heads <= 0 || heads % kvHeads != 0)
     return emitOpError("attention_c1: expected kv_heads to divide heads, but got ")

@@ -97,8 +97,13 @@ def LLM_WeightLayout : I32EnumAttr<"WeightLayout", "how a weight lies in the art
 }
 def LLM_LayoutAttr : EnumAttr<LLM_Dialect, LLM_WeightLayout, "layout">;
 
-// T x features of f32, and per-token or per-row integers.
-def LLM_Rows : 2DTensorOf<[F32]>;
+// T x features of f32. T is known at run time only, the number of features when compiling.
+def LLM_Rows : Type<And<[2DTensorOf<[F32]>.predicate, CPred<[{
+    ::llvm::cast<::mlir::RankedTensorType>($_self).isDynamicDim(0) &&
+    ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) >= 1 &&
+    ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) < (int64_t(1) << 31)}]>]>,
+  "tensor<?xNxf32> with N from 1 to 2^31 - 1", "::mlir::TensorType">;
+// Integers for each token or row.
 def LLM_Ints : 1DTensorOf<[I32]>;
 
 class LLM_Op<string mnemonic, list<Trait> traits = []> : Op<LLM_Dialect, mnemonic, traits>;
@@ -161,12 +166,17 @@ def LLM_EmbeddingOp : LLM_Op<"embedding", [Pure, LLM_RowOp]> {
     %x = llm.embedding %ids, %table : (tensor<?xi32>, !llm.weight<256x64xbf16>) -> tensor<?x64xf32>
     ```
 
+    `schedule` sets `layout`, how the table lies (a tied head's panels serve both).
+
     Constraints:
     - (embedding_c1) the table is a matrix with as many columns as the result
   }];
-  let arguments = (ins LLM_Ints:$index, LLM_WeightType:$table);
+  let arguments = (ins LLM_Ints:$index, LLM_WeightType:$table, OptionalAttr<LLM_LayoutAttr>:$layout);
   let results = (outs LLM_Rows:$result);
-  let assemblyFormat = "$index `,` $table attr-dict `:` functional-type(operands, results)";
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$index, "::mlir::Value":$table), [{
+    build($_builder, $_state, result, index, table, /*layout=*/WeightLayoutAttr());
+  }]>];
+  let assemblyFormat = "$index `,` $table (`layout` $layout^)? attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
 }
 
@@ -318,8 +328,9 @@ def LLM_AttentionOp : LLM_Op<"attention", [Pure, AllTypesMatch<["q", "result"]>,
     - (attention_c1) `kv_heads` divides `heads`
     - (attention_c2) q has `heads` and k and v have `kv_heads` heads of one size
   }];
-  let arguments = (ins LLM_Rows:$q, LLM_Rows:$k, LLM_Rows:$v, I64Attr:$layer, I64Attr:$heads, I64Attr:$kv_heads,
-                       F32Attr:$scale, OptionalAttr<I64Attr>:$window);
+  let arguments = (ins LLM_Rows:$q, LLM_Rows:$k, LLM_Rows:$v, ConfinedAttr<I64Attr, [IntNonNegative]>:$layer,
+                        I64Attr:$heads, I64Attr:$kv_heads,
+                       F32Attr:$scale, OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>:$window);
   let results = (outs LLM_Rows:$result);
   let assemblyFormat = "$q `,` $k `,` $v attr-dict `:` type($q) `,` type($k)";
   let extraClassDeclaration = [{

@@ -35,6 +35,24 @@ void StepDialect::initialize() {
       >();
 }
 
+LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError, Extent extent,
+                                 int64_t columns) {
+  if (columns < 1 || columns > std::numeric_limits<int32_t>::max())
+    return emitError() << "expected columns from 1 to 2^31 - 1, but got " << columns;
+  return success();
+}
+
+LogicalResult CostAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t weightBytes,
+                               int64_t bytesPerToken, int64_t cacheBytesPerContext,
+                               int64_t flopsPerToken, int64_t flopsPerRow,
+                               int64_t flopsPerContext) {
+  for (int64_t cost : {weightBytes, bytesPerToken, cacheBytesPerContext, flopsPerToken,
+                       flopsPerRow, flopsPerContext})
+    if (cost < 0)
+      return emitError() << "expected costs of 0 or more, but got " << cost;
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // Phases
 //===----------------------------------------------------------------------===//
@@ -115,6 +133,15 @@ LogicalResult WriteOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult ProgramOp::verify() {
+  if (getBody().front().getNumArguments() != 0)
+    return emitOpError("program_c2: expected a body without arguments");
+  for (Operation &op : getBody().front())
+    if (!isa<BufferOp, CounterOp, RunOp, LogitsOp, kvasir::llm::GetWeightOp,
+             kvasir::kv::GetCacheOp>(op)) {
+      InFlightDiagnostic diag = emitOpError("program_c2: expected only ops of a phase table");
+      diag.attachNote(op.getLoc()) << "but got " << op.getName();
+      return diag;
+    }
   auto outputs = llvm::count_if(getBody().front(), [](Operation &op) { return isa<LogitsOp>(op); });
   if (outputs != 1)
     return emitOpError("program_c1: expected one step.logits, but got ") << outputs;

@@ -42,6 +42,7 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
   }];
   let parameters = (ins Step_ExtentParameter:$extent, "int64_t":$columns);
   let assemblyFormat = "`<` $extent `,` $columns `>`";
+  let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// Values from one row to the next.
     int64_t getStride() const { return (getColumns() + 15) / 16 * 16; }
@@ -68,6 +69,7 @@ def Step_CostAttr : AttrDef<Step_Dialect, "Cost"> {
     DefaultValuedParameter<"int64_t", "0">:$flops_per_token,
     DefaultValuedParameter<"int64_t", "0">:$flops_per_row,
     DefaultValuedParameter<"int64_t", "0">:$flops_per_context);
+  let genVerifyDecl = 1;
   let assemblyFormat = "`<` struct(params) `>`";
 }
 
@@ -91,7 +93,12 @@ def Step_InputKind : I32EnumAttr<"InputKind", "an integer array of the step's ar
 }
 def Step_InputKindAttr : EnumAttr<Step_Dialect, Step_InputKind, "input_kind">;
 
-def Step_Rows : 2DTensorOf<[F32]>;
+// T x features of f32. T is known at run time only, the number of features when compiling.
+def Step_Rows : Type<And<[2DTensorOf<[F32]>.predicate, CPred<[{
+    ::llvm::cast<::mlir::RankedTensorType>($_self).isDynamicDim(0) &&
+    ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) >= 1 &&
+    ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) < (int64_t(1) << 31)}]>]>,
+  "tensor<?xNxf32> with N from 1 to 2^31 - 1", "::mlir::TensorType">;
 def Step_Ints : 1DTensorOf<[I32]>;
 
 class Step_Op<string mnemonic, list<Trait> traits = []> : Op<Step_Dialect, mnemonic, traits>;
@@ -137,7 +144,7 @@ def Step_PhaseOp : Step_Op<"phase", [Symbol, IsolatedFromAbove, NoTerminator, Si
   let hasVerifier = 1;
 }
 
-def Step_ReadOp : Step_Op<"read", [Pure]> {
+def Step_ReadOp : Step_Op<"read", [Pure, HasParent<"PhaseOp">]> {
   let summary = "the rows of a buffer as a value";
   let description = [{
     ```mlir
@@ -153,7 +160,7 @@ def Step_ReadOp : Step_Op<"read", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Step_WriteOp : Step_Op<"write"> {
+def Step_WriteOp : Step_Op<"write", [HasParent<"PhaseOp">]> {
   let summary = "puts rows into a buffer";
   let description = [{
     Every element is written by the worker that owns it (into scratch: by every worker).
@@ -170,7 +177,7 @@ def Step_WriteOp : Step_Op<"write"> {
   let hasVerifier = 1;
 }
 
-def Step_InputOp : Step_Op<"input", [Pure]> {
+def Step_InputOp : Step_Op<"input", [Pure, HasParent<"PhaseOp">]> {
   let summary = "an integer array of the step's arguments";
   let description = [{
     ```mlir
@@ -190,21 +197,22 @@ def Step_ProgramOp : Step_Op<"program", [Symbol, NoTerminator, SingleBlock]> {
     ```mlir
     step.program @decode max_tokens 16 {
       %x = step.buffer "x" slot 0 : !step.buffer<tokens, 64>
-      step.run @ffn_out(%h, %w, %x, %y) layer 0 : ...
+      step.run @ffn_out(%h, %w, %x, %y) layer 0 cost <weight_bytes = 16384> : ...
       step.logits %l : !step.buffer<rows, 256>
     }
     ```
 
     Constraints:
     - (program_c1) exactly one `step.logits`
+    - (program_c2) the body has no arguments, and only ops of the table, `llm.get_weight` and `kv.get_cache`
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, I64Attr:$max_tokens);
+  let arguments = (ins SymbolNameAttr:$sym_name, ConfinedAttr<I64Attr, [IntNonNegative]>:$max_tokens);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$sym_name `max_tokens` $max_tokens attr-dict-with-keyword $body";
   let hasVerifier = 1;
 }
 
-def Step_BufferOp : Step_Op<"buffer"> {
+def Step_BufferOp : Step_Op<"buffer", [HasParent<"ProgramOp">]> {
   let summary = "a buffer of the arena";
   let description = [{
     Buffers of one slot are never alive together. `scratch`: each worker has its own.
@@ -213,12 +221,12 @@ def Step_BufferOp : Step_Op<"buffer"> {
     %x = step.buffer "x" slot 0 : !step.buffer<tokens, 64>
     ```
   }];
-  let arguments = (ins StrAttr:$name, I64Attr:$slot, UnitAttr:$scratch);
+  let arguments = (ins StrAttr:$name, ConfinedAttr<I64Attr, [IntNonNegative]>:$slot, UnitAttr:$scratch);
   let results = (outs Step_BufferType:$result);
   let assemblyFormat = "$name `slot` $slot (`scratch` $scratch^)? attr-dict `:` type($result)";
 }
 
-def Step_CounterOp : Step_Op<"counter"> {
+def Step_CounterOp : Step_Op<"counter", [HasParent<"ProgramOp">]> {
   let summary = "the work counter of one row of the table";
   let description = [{
     ```mlir
@@ -229,7 +237,7 @@ def Step_CounterOp : Step_Op<"counter"> {
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
-def Step_RunOp : Step_Op<"run", [DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+def Step_RunOp : Step_Op<"run", [HasParent<"ProgramOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "a row of the phase table";
   let description = [{
     ```mlir
@@ -243,7 +251,7 @@ def Step_RunOp : Step_Op<"run", [DeclareOpInterfaceMethods<SymbolUserOpInterface
   let assemblyFormat = "$phase `(` $operands `)` `layer` $layer `cost` $cost attr-dict `:` type($operands)";
 }
 
-def Step_LogitsOp : Step_Op<"logits"> {
+def Step_LogitsOp : Step_Op<"logits", [HasParent<"ProgramOp">]> {
   let summary = "the buffer that holds the logits when the step is over";
   let description = [{
     ```mlir

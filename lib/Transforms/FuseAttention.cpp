@@ -128,9 +128,9 @@ void merge(Group &group) {
 
 void mergeLinears(Block &block) {
   // Keyed by input and by whether there are biases: one op has them all or none.
-  llvm::MapVector<std::pair<Value, bool>, Group> groups;
+  llvm::MapVector<std::pair<Value, unsigned>, Group> groups;
   for (auto linear : block.getOps<llm::LinearOp>()) {
-    Group &group = groups[{linear.getX(), !linear.getBiases().empty()}];
+    Group &group = groups[{linear.getX(), linear.getBiases().empty()}];
     if (group.empty() || llvm::all_of(linear->getOperands(), [&](Value operand) {
           return canHoist(operand, group.front());
         }))

@@ -1,0 +1,58 @@
+// Passes that stand between the phases of compilation: checks and snapshots.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_PIPELINE_PASSES
+#define KVASIR_PIPELINE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def VerifyPhasePass : Pass<"kvasir-verify-phase", "::mlir::ModuleOp"> {
+  let summary = "checks that only what a phase leaves behind exists";
+  let description = [{
+    Reports every op and type that may not exist after the phase; changes
+    nothing. The rules are a table in `lib/Pipeline/Legality.cpp`.
+
+    Before and after, with `phase=fuse-attention`: this is an error, because the
+    phase should have replaced the op.
+    ```mlir
+    %a = llm.attention %q, %k, %v {heads = 4 : i64, kv_heads = 2 : i64, layer = 0 : i64, scale = 0.25 : f32} : tensor<?x64xf32>, tensor<?x32xf32>
+    ```
+  }];
+  let options = [Option<"phase", "phase", "std::string", "\"\"", "the phase that was the last to run">];
+}
+
+def SavePhasePass : Pass<"kvasir-save-phase", "::mlir::ModuleOp"> {
+  let summary = "writes the module to a file";
+  let description = [{
+    Writes `directory/NN-phase.mlir`, atomically, where NN is the number of the
+    phase. The file can be edited and fed back (`--from=PHASE`). The module is
+    the same before and after.
+  }];
+  let options = [
+    Option<"directory", "directory", "std::string", "\".\"", "where the file goes; made if need be">,
+    Option<"phase", "phase", "std::string", "\"\"", "the phase that was the last to run">];
+}
+
+def LowerPass : Pass<"kvasir-lower", "::mlir::ModuleOp"> {
+  let summary = "code for the target: one module for each of its variants";
+  let description = [{
+    Adds to the scheduled module what the target makes of it. On a CPU that is a
+    nested module in the LLVM dialect for each variant of the instruction set,
+    with one function for each `step.phase`.
+
+    Before:
+    ```mlir
+    step.phase @ffn_out kind <panels> { ... }
+    ```
+
+    After:
+    ```mlir
+    step.phase @ffn_out kind <panels> { ... }
+    module @"x86-64-v3" {
+      llvm.func @ffn_out(...) { ... }
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // KVASIR_PIPELINE_PASSES

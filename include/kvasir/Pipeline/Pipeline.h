@@ -1,0 +1,58 @@
+// The named phases of compilation, and what runs them. Pass order is written only in lib/Pipeline.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_PIPELINE_PIPELINE_H
+#define KVASIR_PIPELINE_PIPELINE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Support/LLVM.h"
+#include <string>
+
+namespace mlir {
+class OpPassManager;
+}
+
+namespace kvasir {
+
+struct Phase {
+  llvm::StringRef name;
+  llvm::StringRef meaning; // one line
+};
+
+/// All phases, in order. The first (`import`) makes the module, the last (`package`) makes the
+/// artifact of it: neither is passes, and callers of runPipeline do them.
+llvm::ArrayRef<Phase> phases();
+
+/// The names of all phases, for messages: "import, fuse-attention, ...".
+std::string phaseNames();
+
+struct PipelineOptions {
+  /// Number format of the caches: f32, f16 or bf16. Empty: f32.
+  std::string kvType;
+  /// One serial phase of plain loops for each op.
+  bool naive = false;
+  /// Most tokens of a step that the decode program takes.
+  int64_t decodeTokens = 16;
+  /// The phase whose result the module is. Empty: import.
+  std::string from;
+  /// The last phase to run. Empty or `package`: lower.
+  std::string until;
+  /// Directory for NN-phase.mlir, the module after each phase (after `import` too, unless `from`
+  /// is given). Empty: none.
+  std::string savePhases;
+};
+
+/// Adds the passes of the phases after `from` up to `until`, each phase followed by its legality
+/// check; the check of `from` comes first. Reports unknown names and an `until` before `from`.
+mlir::LogicalResult
+buildPipeline(mlir::OpPassManager &manager, const PipelineOptions &options,
+              llvm::function_ref<mlir::LogicalResult(const llvm::Twine &)> error);
+
+/// Runs that pipeline. Errors are diagnostics of the module's context.
+mlir::LogicalResult runPipeline(mlir::ModuleOp module, const PipelineOptions &options);
+
+/// Reports every op and every type that may not exist after `phase`, with its location.
+mlir::LogicalResult verifyPhase(mlir::ModuleOp module, llvm::StringRef phase);
+
+} // namespace kvasir
+
+#endif // KVASIR_PIPELINE_PIPELINE_H

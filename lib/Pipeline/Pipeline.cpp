@@ -1,0 +1,118 @@
+// The phases of compilation and the order of their passes. The only place where order is written.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "kvasir/Pipeline/Pipeline.h"
+#ifdef KVASIR_TARGET_CPU
+#include "kvasir/Target/CPU/Lowering.h"
+#endif
+
+#include "kvasir/Pipeline/Passes.h"
+#include "kvasir/Transforms/Passes.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+
+namespace kvasir {
+
+static constexpr Phase table[] = {
+    {"import", "the model in the llm dialect, weights by reference"},
+    {"fuse-attention", "attention over a cache as one op, linears that share an input together"},
+    {"kv-layout", "every cache has its pages and number format"},
+    {"schedule", "phases, buffers, memory plan and costs"},
+    {"lower", "code in the LLVM dialect for each variant of the target"},
+    {"package", "code objects and packed weights in one file"},
+};
+
+ArrayRef<Phase> phases() { return table; }
+
+std::string phaseNames() {
+  return llvm::join(llvm::map_range(phases(), [](const Phase &phase) { return phase.name; }), ", ");
+}
+
+//===----------------------------------------------------------------------===//
+// Passes of each phase
+//===----------------------------------------------------------------------===//
+
+static void addFuseAttention(OpPassManager &manager, const PipelineOptions &) {
+  // Linears are put together by the value they share: equal norms must be one value first.
+  manager.addPass(createCSEPass());
+  manager.addPass(createFuseAttentionPass());
+}
+
+static void addKVLayout(OpPassManager &manager, const PipelineOptions &options) {
+  manager.addPass(createKVLayoutPass({options.kvType.empty() ? "f32" : options.kvType}));
+}
+
+static void addSchedule(OpPassManager &manager, const PipelineOptions &options) {
+  manager.addPass(createSchedulePass({options.naive, options.decodeTokens}));
+}
+
+static void addLower(OpPassManager &manager, const PipelineOptions &) {
+  manager.addPass(createLowerPass());
+#ifdef KVASIR_TARGET_CPU
+  buildCPUConversion(manager.nest<ModuleOp>()); // one nested module for each ISA variant
+#endif
+}
+
+using AddPasses = void (*)(OpPassManager &, const PipelineOptions &);
+
+/// By index into the table of phases; import and package are not passes.
+static constexpr AddPasses addPasses[] = {nullptr,     addFuseAttention, addKVLayout,
+                                          addSchedule, addLower,         nullptr};
+static_assert(std::size(addPasses) == std::size(table));
+
+//===----------------------------------------------------------------------===//
+// The pipeline
+//===----------------------------------------------------------------------===//
+
+using ErrorHandler = llvm::function_ref<LogicalResult(const Twine &)>;
+
+static FailureOr<unsigned> findPhase(StringRef name, ErrorHandler error) {
+  const auto *found = llvm::find_if(table, [&](const Phase &phase) { return phase.name == name; });
+  if (found != std::end(table))
+    return found - std::begin(table);
+  (void)error("unknown phase '" + name + "': expected one of " + phaseNames());
+  return failure();
+}
+
+static void addSnapshot(OpPassManager &manager, const PipelineOptions &options, StringRef phase) {
+  manager.addPass(createVerifyPhasePass({phase.str()}));
+  if (!options.savePhases.empty())
+    manager.addPass(createSavePhasePass({options.savePhases, phase.str()}));
+}
+
+LogicalResult buildPipeline(OpPassManager &manager, const PipelineOptions &options,
+                            ErrorHandler error) {
+  FailureOr<unsigned> from = findPhase(options.from.empty() ? "import" : options.from, error);
+  FailureOr<unsigned> until = findPhase(options.until.empty() ? "package" : options.until, error);
+  if (failed(from) || failed(until))
+    return failure();
+  if (*until < *from)
+    return error("expected a phase to stop at that is not before '" + options.from +
+                 "', but got '" + options.until + "'");
+  if (table[*from].name == "package")
+    return error("expected a phase to start from that is before 'package', its result is a file");
+  if (options.from.empty())
+    addSnapshot(manager, options, table[*from].name);
+  else // what was read from a file is not written again
+    manager.addPass(createVerifyPhasePass({options.from}));
+  for (unsigned phase = *from + 1; phase <= *until && addPasses[phase]; ++phase) {
+    addPasses[phase](manager, options);
+    addSnapshot(manager, options, table[phase].name);
+  }
+  return success();
+}
+
+LogicalResult runPipeline(ModuleOp module, const PipelineOptions &options) {
+  PassManager manager(module.getContext(), ModuleOp::getOperationName());
+  auto error = [&](const Twine &message) -> LogicalResult {
+    return emitError(UnknownLoc::get(module.getContext()), message);
+  };
+  if (failed(buildPipeline(manager, options, error)))
+    return failure();
+  return manager.run(module);
+}
+
+} // namespace kvasir
