@@ -1,5 +1,6 @@
 # kvasir_flatbuffer(target file.fbs): kvasir/Artifact/<Name>_generated.h under ${CMAKE_BINARY_DIR}/include, made
 # before `target`, which gets that directory as a public include directory. Many targets may ask for one schema.
+# Enumerations are scoped; the object API (<Table>T) is there for writers.
 include_guard(GLOBAL)
 find_program(KVASIR_FLATC flatc REQUIRED)
 function(kvasir_flatbuffer target schema)
@@ -8,7 +9,7 @@ function(kvasir_flatbuffer target schema)
   set(directory ${CMAKE_BINARY_DIR}/include/kvasir/Artifact)
   if(NOT TARGET kvasir_schema_${name})
     add_custom_command(OUTPUT ${directory}/${name}_generated.h DEPENDS ${schema}
-      COMMAND ${KVASIR_FLATC} --cpp --scoped-enums --warnings-as-errors -o ${directory} ${schema})
+      COMMAND ${KVASIR_FLATC} --cpp --scoped-enums --gen-object-api --warnings-as-errors -o ${directory} ${schema})
     add_custom_target(kvasir_schema_${name} DEPENDS ${directory}/${name}_generated.h)
   endif()
   add_dependencies(${target} kvasir_schema_${name})
