@@ -1,0 +1,88 @@
+// Compares the weights of a description with those of a table.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "kvasir/Model/CheckWeights.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace kvasir;
+using llvm::StringRef;
+using llvm::Twine;
+
+static std::string shapeText(llvm::ArrayRef<int64_t> shape) {
+  std::string text = "[";
+  for (int64_t size : shape)
+    text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+/// The name with `*` for every number between dots.
+static std::string pattern(StringRef name) {
+  std::string result;
+  for (StringRef part : llvm::split(name, '.')) {
+    bool number = !part.empty() && llvm::all_of(part, llvm::isDigit);
+    result += (result.empty() ? "" : ".") + (number ? "*" : part.str());
+  }
+  return result;
+}
+
+namespace {
+
+/// Lines about tensors, in the order in which they came up.
+class TensorProblems {
+public:
+  void add(StringRef before, StringRef name, const Twine &after) {
+    std::string tail = after.str();
+    auto [place, inserted] = groupOf.try_emplace((before + pattern(name) + "\n" + tail).str(), groups.size());
+    if (inserted)
+      groups.push_back({before.str(), name.str(), tail, 0});
+    else
+      ++groups[place->second].more;
+  }
+  void moveTo(Problems &problems) {
+    for (const Group &group : groups) {
+      std::string more;
+      if (group.more)
+        more = " (and " + std::to_string(group.more) + " more like it: " + pattern(group.name) + ")";
+      problems.add(group.before + "'" + group.name + "'" + group.after + more);
+    }
+  }
+
+private:
+  struct Group {
+    std::string before, name, after;
+    size_t more;
+  };
+  std::vector<Group> groups;
+  std::map<std::string, size_t> groupOf;
+};
+
+} // namespace
+
+static void checkWeight(const WeightDescription &weight, const WeightTable &table, TensorProblems &problems) {
+  auto found = table.find(weight.tensor);
+  if (found == table.end())
+    return problems.add("missing tensor ", weight.tensor, " of shape " + shapeText(weight.stored));
+  const StoredTensor &tensor = found->second;
+  if (llvm::ArrayRef(tensor.shape) != llvm::ArrayRef(weight.stored))
+    problems.add("tensor ", weight.tensor,
+                 ": expected shape " + shapeText(weight.stored) + ", but got " + shapeText(tensor.shape));
+  if (tensor.type != "F32" && tensor.type != "F16" && tensor.type != "BF16")
+    problems.add("tensor ", weight.tensor, ": expected dtype F32, F16 or BF16, but got " + tensor.type);
+}
+
+void kvasir::checkWeights(const DecoderDescription &decoder, const WeightTable &table,
+                          llvm::ArrayRef<StringRef> ignored, Problems &problems) {
+  TensorProblems lines;
+  llvm::StringSet<> used;
+  forEachWeight(decoder, [&](const WeightDescription &weight) {
+    if (used.insert(weight.tensor).second) // slices of one tensor expect the same of it
+      checkWeight(weight, table, lines);
+  });
+  for (auto &[name, tensor] : table) {
+    bool neutral = llvm::any_of(ignored, [&](StringRef end) { return StringRef(name).ends_with(end); });
+    if (!used.contains(name) && !neutral)
+      lines.add("left-over tensor ", name, " of shape " + shapeText(tensor.shape) + " is not used by the model");
+  }
+  lines.moveTo(problems);
+}
