@@ -87,7 +87,9 @@ def LLM_ActivationKind : I32EnumAttr<"ActivationKind", "elementwise activation f
   let cppNamespace = "::kvasir::llm";
   let genSpecializedAttr = 0;
 }
-def LLM_ActivationAttr : EnumAttr<LLM_Dialect, LLM_ActivationKind, "act">;
+def LLM_ActivationAttr : EnumAttr<LLM_Dialect, LLM_ActivationKind, "act"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 def LLM_WeightLayout : I32EnumAttr<"WeightLayout", "how a weight lies in the artifact", [
     I32EnumAttrCase<"row_major", 0>,
@@ -95,7 +97,9 @@ def LLM_WeightLayout : I32EnumAttr<"WeightLayout", "how a weight lies in the art
   let cppNamespace = "::kvasir::llm";
   let genSpecializedAttr = 0;
 }
-def LLM_LayoutAttr : EnumAttr<LLM_Dialect, LLM_WeightLayout, "layout">;
+def LLM_LayoutAttr : EnumAttr<LLM_Dialect, LLM_WeightLayout, "layout"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 // T x features of f32. T is known at run time only, the number of features when compiling.
 def LLM_Rows : Type<And<[2DTensorOf<[F32]>.predicate, CPred<[{

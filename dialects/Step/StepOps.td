@@ -81,7 +81,9 @@ def Step_PhaseKind : I32EnumAttr<"PhaseKind", "how a phase is divided among work
   let cppNamespace = "::kvasir::step";
   let genSpecializedAttr = 0;
 }
-def Step_PhaseKindAttr : EnumAttr<Step_Dialect, Step_PhaseKind, "kind">;
+def Step_PhaseKindAttr : EnumAttr<Step_Dialect, Step_PhaseKind, "kind"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 def Step_InputKind : I32EnumAttr<"InputKind", "an integer array of the step's arguments", [
     I32EnumAttrCase<"ids", 0>,        // [T] token ids
@@ -91,7 +93,9 @@ def Step_InputKind : I32EnumAttr<"InputKind", "an integer array of the step's ar
   let cppNamespace = "::kvasir::step";
   let genSpecializedAttr = 0;
 }
-def Step_InputKindAttr : EnumAttr<Step_Dialect, Step_InputKind, "input_kind">;
+def Step_InputKindAttr : EnumAttr<Step_Dialect, Step_InputKind, "input_kind"> {
+  let assemblyFormat = "`<` $value `>`";
+}
 
 // T x features of f32. T is known at run time only, the number of features when compiling.
 def Step_Rows : Type<And<[2DTensorOf<[F32]>.predicate, CPred<[{

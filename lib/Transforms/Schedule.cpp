@@ -1,0 +1,311 @@
+// Turns the step function into phases and programs: what runs between two barriers, in which
+// buffers, at what cost. Division into phases is in SchedulePhases.cpp.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "SchedulePhases.h"
+
+#include "dialects/KV/KV.h"
+#include "dialects/LLM/LLM.h"
+#include "dialects/Step/Step.h"
+#include "kvasir/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace kvasir {
+#define GEN_PASS_DEF_SCHEDULEPASS
+#include "kvasir/Transforms/Passes.h.inc"
+} // namespace kvasir
+
+using namespace mlir;
+using namespace kvasir;
+
+namespace {
+
+/// What an argument of a phase stands for in the program that runs it.
+struct Operand {
+  Value value;                // tensor, weight or cache of the step function; null for the rest
+  step::BufferType scratch;   // a scratch buffer of this type
+  bool isCounter = false;
+};
+
+/// A phase of a program: the function it runs, and with what.
+struct Run {
+  mutable step::PhaseOp phase; // ops are handles
+  SmallVector<Operand> operands;
+  int64_t layer;
+  step::CostAttr cost;
+};
+
+/// Makes the step.phase of a draft: one of the same text is used again.
+class PhaseBuilder {
+public:
+  PhaseBuilder(ModuleOp module, func::FuncOp step) : module(module), step(step) {}
+
+  Run build(const PhaseDraft &draft);
+
+private:
+  Value argument(Operand operand, Type type);
+  void addInputs(const PhaseDraft &draft);
+  void addCompute(const PhaseDraft &draft);
+  void addWrites(const PhaseDraft &draft);
+  step::BufferType bufferType(Value value, bool oneRow);
+  step::PhaseOp deduplicate(step::PhaseOp phase, const PhaseDraft &draft);
+  void write(Value value, Operand operand, Type type);
+
+  ModuleOp module;
+  func::FuncOp step;
+  llvm::StringMap<step::PhaseOp> byText;
+  llvm::StringMap<int> names;
+
+  OpBuilder builder{module.getContext()};
+  Block *body = nullptr;
+  IRMapping mapping;
+  SmallVector<Operand> operands;
+};
+
+} // namespace
+
+static MLIRContext *contextOf(Value value) { return value.getContext(); }
+
+step::BufferType PhaseBuilder::bufferType(Value value, bool oneRow) {
+  int64_t columns = cast<RankedTensorType>(value.getType()).getDimSize(1);
+  step::Extent extent = oneRow ? step::Extent::one : extentOf(value);
+  return step::BufferType::get(contextOf(value), extent, columns);
+}
+
+Value PhaseBuilder::argument(Operand operand, Type type) {
+  operands.push_back(operand);
+  return body->addArgument(type, builder.getUnknownLoc());
+}
+
+/// Everything that the draft's ops use and do not make becomes an argument or an input.
+void PhaseBuilder::addInputs(const PhaseDraft &draft) {
+  for (Operation *op : draft.ops)
+    for (Value value : op->getOperands()) {
+      if (mapping.contains(value) || draft.makes(value))
+        continue;
+      if (auto arg = dyn_cast<BlockArgument>(value)) {
+        auto kind = static_cast<step::InputKind>(arg.getArgNumber());
+        mapping.map(value, step::InputOp::create(builder, op->getLoc(), value.getType(), kind));
+      } else if (isa<RankedTensorType>(value.getType())) {
+        Value buffer = argument({value, {}}, bufferType(value, /*oneRow=*/false));
+        mapping.map(value, step::ReadOp::create(builder, op->getLoc(), value.getType(), buffer));
+      } else {
+        mapping.map(value, argument({value, {}}, value.getType()));
+      }
+    }
+}
+
+void PhaseBuilder::addCompute(const PhaseDraft &draft) {
+  for (Operation *op : draft.ops) {
+    Operation *copy = builder.clone(*op, mapping);
+    if (auto embedding = dyn_cast<llm::EmbeddingOp>(copy)) {
+      auto get = cast<llm::GetWeightOp>(cast<llm::EmbeddingOp>(op).getTable().getDefiningOp());
+      auto weight = SymbolTable::lookupNearestSymbolFrom<llm::WeightOp>(get, get.getNameAttr());
+      embedding.setLayoutAttr(weight.getLayoutAttr());
+    }
+  }
+}
+
+void PhaseBuilder::write(Value value, Operand operand, Type type) {
+  Value buffer = argument(operand, type);
+  step::WriteOp::create(builder, value.getLoc(), mapping.lookup(value), buffer);
+}
+
+/// Values on rows get their home first (scratch, unless the phase is of rows and others read them),
+/// then what later phases read is written.
+void PhaseBuilder::addWrites(const PhaseDraft &draft) {
+  bool rows = draft.kind == step::PhaseKind::rows;
+  for (Value value : draft.rowValues())
+    if (!rows || !draft.isRead(value)) {
+      step::BufferType type = bufferType(value, /*oneRow=*/rows);
+      write(value, {{}, type}, type);
+    }
+  for (Operation *op : draft.ops)
+    for (Value value : op->getResults())
+      if (draft.isRead(value))
+        write(value, {value, {}}, bufferType(value, /*oneRow=*/false));
+}
+
+step::PhaseOp PhaseBuilder::deduplicate(step::PhaseOp phase, const PhaseDraft &draft) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  phase.print(os, OpPrintingFlags().useLocalScope().elideLargeElementsAttrs(-1));
+  auto [known, inserted] = byText.try_emplace(text, phase);
+  if (!inserted) {
+    phase.erase();
+    return known->second;
+  }
+  std::string name = draft.name();
+  int count = names[name]++;
+  if (count > 0)
+    name += "_" + std::to_string(count);
+  phase.setSymName(name);
+  return phase;
+}
+
+Run PhaseBuilder::build(const PhaseDraft &draft) {
+  mapping.clear();
+  operands.clear();
+  builder.setInsertionPoint(step);
+  auto phase = step::PhaseOp::create(builder, draft.ops.front()->getLoc(), "phase", draft.kind);
+  body = &phase.getBody().emplaceBlock();
+  builder.setInsertionPointToStart(body);
+  addInputs(draft);
+  addCompute(draft);
+  addWrites(draft);
+  if (draft.kind == step::PhaseKind::attend)
+    argument({{}, {}, /*isCounter=*/true}, step::CounterType::get(module.getContext()));
+  return {deduplicate(phase, draft), operands, draft.layer(), draft.cost()};
+}
+
+//===----------------------------------------------------------------------===//
+// Programs
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Gives every buffer a slot; buffers whose lifetimes are disjoint share one.
+class SlotAllocator {
+public:
+  /// A buffer alive in the phases [first, last].
+  int64_t take(step::BufferType type, bool scratch, size_t first, size_t last) {
+    Slot *best = nullptr;
+    for (Slot &slot : slots)
+      if (slot.scratch == scratch && slot.extent == type.getExtent() && slot.freeFrom <= first &&
+          (!best || fits(slot, type) > fits(*best, type)))
+        best = &slot;
+    if (!best)
+      best = &slots.emplace_back(Slot{scratch, type.getExtent(), 0, 0});
+    best->bytes = std::max(best->bytes, type.getRowBytes());
+    best->freeFrom = last + 1;
+    return best - slots.data();
+  }
+
+private:
+  struct Slot {
+    bool scratch;
+    step::Extent extent;
+    int64_t bytes;
+    size_t freeFrom;
+  };
+  /// Large is good: the tightest slot that is large enough, else the largest.
+  static int64_t fits(const Slot &slot, step::BufferType type) {
+    int64_t wasted = slot.bytes - type.getRowBytes();
+    return wasted >= 0 ? (int64_t(1) << 40) - wasted : wasted;
+  }
+  std::vector<Slot> slots;
+};
+
+/// Writes the step.program of a list of runs.
+class ProgramBuilder {
+public:
+  ProgramBuilder(func::FuncOp step, ArrayRef<Run> runs) : runs(runs), builder(step) {
+    output = step.getBody().front().getTerminator()->getOperand(0);
+    for (auto [index, run] : llvm::enumerate(runs))
+      for (const Operand &operand : run.operands)
+        if (operand.value) {
+          first.try_emplace(operand.value, index);
+          last[operand.value] = index;
+        }
+    last[output] = runs.size();
+  }
+
+  void build(Location loc, StringRef name, int64_t maxTokens) {
+    auto program = step::ProgramOp::create(builder, loc, name, maxTokens);
+    builder.setInsertionPointToStart(&program.getBody().emplaceBlock());
+    for (auto [index, run] : llvm::enumerate(runs)) {
+      SmallVector<Value> values;
+      for (auto [operand, argument] :
+           llvm::zip(run.operands, run.phase.getBody().front().getArguments()))
+        values.push_back(resolve(operand, argument.getType(), index));
+      auto phase = FlatSymbolRefAttr::get(run.phase.getSymNameAttr());
+      step::RunOp::create(builder, run.phase.getLoc(), phase, values, run.layer, run.cost);
+    }
+    step::LogitsOp::create(builder, loc, resolved.lookup(output));
+  }
+
+private:
+  Value resolve(const Operand &operand, Type type, size_t index) {
+    Location loc = builder.getUnknownLoc();
+    if (operand.isCounter)
+      return step::CounterOp::create(builder, loc, type);
+    if (operand.scratch) {
+      int64_t slot = slots.take(operand.scratch, /*scratch=*/true, index, index);
+      return step::BufferOp::create(builder, loc, operand.scratch, "scratch", slot, true);
+    }
+    Value &value = resolved[operand.value];
+    if (value)
+      return value;
+    if (auto buffer = dyn_cast<step::BufferType>(type)) {
+      int64_t slot = slots.take(buffer, /*scratch=*/false, first.lookup(operand.value),
+                                last.lookup(operand.value));
+      std::string name = "b" + std::to_string(buffers++);
+      return value = step::BufferOp::create(builder, loc, buffer, name, slot, false);
+    }
+    return value = builder.clone(*operand.value.getDefiningOp())->getResult(0);
+  }
+
+  ArrayRef<Run> runs;
+  OpBuilder builder;
+  Value output;
+  DenseMap<Value, size_t> first, last;
+  DenseMap<Value, Value> resolved;
+  SlotAllocator slots;
+  int buffers = 0;
+};
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
+  using SchedulePassBase::SchedulePassBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto step = module.lookupSymbol<func::FuncOp>("step");
+    if (!step || step.isExternal()) {
+      module.emitError("expected a function @step with a body");
+      return signalPassFailure();
+    }
+    if (failed(checkStep(step)))
+      return signalPassFailure();
+    setLayouts(module, step);
+    PhaseBuilder phases(module, step);
+    if (naive) {
+      addProgram(phases, step, "naive", ProgramKind::naive, 0);
+    } else {
+      addProgram(phases, step, "decode", ProgramKind::decode, decodeTokens);
+      addProgram(phases, step, "prefill", ProgramKind::prefill, 0);
+    }
+    step.erase();
+  }
+
+  /// Linear layers read panels; what only other ops use lies as it is.
+  void setLayouts(ModuleOp module, func::FuncOp step) {
+    module.walk([&](llm::WeightOp weight) {
+      weight.setLayoutAttr(llm::WeightLayoutAttr::get(&getContext(), llm::WeightLayout::row_major));
+    });
+    if (naive)
+      return;
+    auto panels = llm::WeightLayoutAttr::get(&getContext(), llm::WeightLayout::panel16);
+    step.walk([&](llm::LinearOp linear) {
+      for (Value value : linear.getWeights()) {
+        auto get = value.getDefiningOp<llm::GetWeightOp>();
+        module.lookupSymbol<llm::WeightOp>(get.getNameAttr()).setLayoutAttr(panels);
+      }
+    });
+  }
+
+  void addProgram(PhaseBuilder &phases, func::FuncOp step, StringRef name, ProgramKind kind,
+                  int64_t maxTokens) {
+    SmallVector<Run> runs;
+    for (const PhaseDraft &draft : draftPhases(step, kind))
+      runs.push_back(phases.build(draft));
+    ProgramBuilder(step, runs).build(step.getLoc(), name, maxTokens);
+  }
+};
+
+} // namespace
