@@ -1,0 +1,49 @@
+// Where each weight comes from and where it goes to in the artifact.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_LIB_ARTIFACT_WEIGHTPLAN_H
+#define KVASIR_LIB_ARTIFACT_WEIGHTPLAN_H
+
+#include "dialects/LLM/LLM.h"
+#include "kvasir/Artifact/Module_generated.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+
+namespace kvasir {
+
+/// A weight of `rows` x `columns` (a vector has one column).
+struct WeightPlan {
+  std::string name;
+  std::vector<uint64_t> shape;
+  uint64_t rows = 0, columns = 0;
+
+  // In the source file: [storedRows][storedColumns] at `sourceOffset`. Row n of
+  // the weight is stored row (column, when `transpose`) `row` + n.
+  uint32_t file = 0; ///< into WeightsPlan.files
+  uint64_t sourceOffset = 0, storedRows = 0, storedColumns = 0, row = 0;
+  bool transpose = false;
+  artifact::ElementType sourceType = artifact::ElementType::f32;
+
+  // In the weights section.
+  artifact::ElementType type = artifact::ElementType::f32;
+  artifact::Layout layout = artifact::Layout::row_major;
+  uint64_t offset = 0, size = 0; ///< bytes
+  artifact::HashValue hash;
+};
+
+struct WeightsPlan {
+  std::vector<WeightPlan> weights;
+  std::vector<std::string> files; ///< as named in the sources, each once
+  uint64_t size = 0;              ///< of the section, in bytes
+  artifact::HashValue hash;       ///< of the section
+};
+
+/// Bytes of one element.
+uint64_t elementSize(artifact::ElementType type);
+
+/// Lays the weights out in the order given. Vectors are widened to f32.
+llvm::Expected<WeightsPlan> planWeights(llvm::ArrayRef<llm::WeightOp> weights);
+
+} // namespace kvasir
+
+#endif // KVASIR_LIB_ARTIFACT_WEIGHTPLAN_H
