@@ -128,7 +128,7 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     uses. `schedule` sets `layout`; `package` packs the values in that layout.
 
     ```mlir
-    llm.weight @layers.0.q : !llm.weight<64x64xbf16> from #llm.source<file = "model.safetensors", offset = 0, stored = tensor<64x64xbf16>>
+    llm.weight @layers.0.q : !llm.weight<64x64xbf16> from <file = "model.safetensors", offset = 0, stored = tensor<64x64xbf16>>
     ```
 
     Constraints:
@@ -154,7 +154,7 @@ def LLM_GetWeightOp : LLM_Op<"get_weight", [Pure, DeclareOpInterfaceMethods<Symb
   }];
   let arguments = (ins FlatSymbolRefAttr:$name);
   let results = (outs LLM_WeightType:$result);
-  let assemblyFormat = "$name attr-dict `:` type($result)";
+  let assemblyFormat = "$name attr-dict `:` qualified(type($result))";
 }
 
 //===----------------------------------------------------------------------===//
@@ -215,7 +215,7 @@ def LLM_RmsNormOp : LLM_Op<"rms_norm", [Pure, LLM_RowOp, AllTypesMatch<["x", "re
   }];
   let arguments = (ins LLM_Rows:$x, LLM_WeightType:$weight, F32Attr:$epsilon, I64Attr:$group);
   let results = (outs LLM_Rows:$result);
-  let assemblyFormat = "$x `,` $weight attr-dict `:` type($x) `,` type($weight)";
+  let assemblyFormat = "$x `,` $weight attr-dict `:` type($x) `,` qualified(type($weight))";
   let hasVerifier = 1;
 }
 
@@ -234,7 +234,7 @@ def LLM_LayerNormOp : LLM_Op<"layer_norm", [Pure, LLM_RowOp, AllTypesMatch<["x",
   }];
   let arguments = (ins LLM_Rows:$x, LLM_WeightType:$weight, Optional<LLM_WeightType>:$bias, F32Attr:$epsilon);
   let results = (outs LLM_Rows:$result);
-  let assemblyFormat = "$x `,` $weight (`,` $bias^)? attr-dict `:` type($x) `,` type($weight) (`,` type($bias)^)?";
+  let assemblyFormat = "$x `,` $weight (`,` $bias^)? attr-dict `:` type($x) `,` qualified(type($weight)) (`,` qualified(type($bias))^)?";
   let hasVerifier = 1;
 }
 

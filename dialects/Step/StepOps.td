@@ -160,7 +160,7 @@ def Step_ReadOp : Step_Op<"read", [Pure, HasParent<"PhaseOp">]> {
   }];
   let arguments = (ins Step_BufferType:$buffer);
   let results = (outs Step_Rows:$result);
-  let assemblyFormat = "$buffer attr-dict `:` type($buffer) `->` type($result)";
+  let assemblyFormat = "$buffer attr-dict `:` qualified(type($buffer)) `->` type($result)";
   let hasVerifier = 1;
 }
 
@@ -177,7 +177,7 @@ def Step_WriteOp : Step_Op<"write", [HasParent<"PhaseOp">]> {
     - (write_c1) the value has the buffer's columns
   }];
   let arguments = (ins Step_Rows:$value, Step_BufferType:$buffer);
-  let assemblyFormat = "$value `,` $buffer attr-dict `:` type($value) `,` type($buffer)";
+  let assemblyFormat = "$value `,` $buffer attr-dict `:` type($value) `,` qualified(type($buffer))";
   let hasVerifier = 1;
 }
 
@@ -227,7 +227,7 @@ def Step_BufferOp : Step_Op<"buffer", [HasParent<"ProgramOp">]> {
   }];
   let arguments = (ins StrAttr:$name, ConfinedAttr<I64Attr, [IntNonNegative]>:$slot, UnitAttr:$scratch);
   let results = (outs Step_BufferType:$result);
-  let assemblyFormat = "$name `slot` $slot (`scratch` $scratch^)? attr-dict `:` type($result)";
+  let assemblyFormat = "$name `slot` $slot (`scratch` $scratch^)? attr-dict `:` qualified(type($result))";
 }
 
 def Step_CounterOp : Step_Op<"counter", [HasParent<"ProgramOp">]> {
@@ -238,7 +238,7 @@ def Step_CounterOp : Step_Op<"counter", [HasParent<"ProgramOp">]> {
     ```
   }];
   let results = (outs Step_CounterType:$result);
-  let assemblyFormat = "attr-dict `:` type($result)";
+  let assemblyFormat = "attr-dict `:` qualified(type($result))";
 }
 
 def Step_RunOp : Step_Op<"run", [HasParent<"ProgramOp">, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
@@ -263,6 +263,6 @@ def Step_LogitsOp : Step_Op<"logits", [HasParent<"ProgramOp">]> {
     ```
   }];
   let arguments = (ins Step_BufferType:$buffer);
-  let assemblyFormat = "$buffer attr-dict `:` type($buffer)";
+  let assemblyFormat = "$buffer attr-dict `:` qualified(type($buffer))";
 }
 #endif // KVASIR_STEP_OPS

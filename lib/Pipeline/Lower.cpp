@@ -1,7 +1,12 @@
 // kvasir-lower: hands the scheduled module to its target.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "kvasir/Pipeline/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #ifdef KVASIR_TARGET_CPU
 #include "kvasir/Target/CPU/Lowering.h"
 #endif

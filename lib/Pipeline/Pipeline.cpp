@@ -52,7 +52,8 @@ static void addSchedule(OpPassManager &manager, const PipelineOptions &options) 
 static void addLower(OpPassManager &manager, const PipelineOptions &) {
   manager.addPass(createLowerPass());
 #ifdef KVASIR_TARGET_CPU
-  buildCPUConversion(manager.nest<ModuleOp>()); // one nested module for each ISA variant
+  // On the nested modules only: what is scheduled stays, `package` writes its tables.
+  buildCPUConversion(manager.nest<ModuleOp>());
 #endif
 }
 
@@ -105,7 +106,18 @@ LogicalResult buildPipeline(OpPassManager &manager, const PipelineOptions &optio
   return success();
 }
 
-LogicalResult runPipeline(ModuleOp module, const PipelineOptions &options) {
+/// The format in which the model's weights are stored, if a cache can have it too.
+static std::string storedType(ModuleOp module) {
+  if (auto model = module->getAttrOfType<DictionaryAttr>("llm.model"))
+    if (auto type = model.getAs<StringAttr>("weight_type"))
+      if (type == "f16" || type == "bf16")
+        return type.str();
+  return "f32";
+}
+
+LogicalResult runPipeline(ModuleOp module, PipelineOptions options) {
+  if (options.kvType.empty())
+    options.kvType = storedType(module);
   PassManager manager(module.getContext(), ModuleOp::getOperationName());
   auto error = [&](const Twine &message) -> LogicalResult {
     return emitError(UnknownLoc::get(module.getContext()), message);

@@ -36,8 +36,9 @@ def LowerPass : Pass<"kvasir-lower", "::mlir::ModuleOp"> {
   let summary = "code for the target: one module for each of its variants";
   let description = [{
     Adds to the scheduled module what the target makes of it. On a CPU that is a
-    nested module in the LLVM dialect for each variant of the instruction set,
-    with one function for each `step.phase`.
+    nested module for each variant of the instruction set, with one function for
+    each `step.phase`; other passes of the phase `lower` take these modules to
+    the LLVM dialect.
 
     Before:
     ```mlir
@@ -48,11 +49,13 @@ def LowerPass : Pass<"kvasir-lower", "::mlir::ModuleOp"> {
     ```mlir
     step.phase @ffn_out kind <panels> { ... }
     module @"x86-64-v3" {
-      llvm.func @ffn_out(...) { ... }
+      func.func @ffn_out(...) { ... }
     }
     ```
   }];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
 #endif // KVASIR_PIPELINE_PASSES

@@ -26,7 +26,8 @@ llvm::ArrayRef<Phase> phases();
 std::string phaseNames();
 
 struct PipelineOptions {
-  /// Number format of the caches: f32, f16 or bf16. Empty: f32.
+  /// Number format of the caches: f32, f16 or bf16. Empty: that of the weights for runPipeline,
+  /// f32 for buildPipeline, which sees no module.
   std::string kvType;
   /// One serial phase of plain loops for each op.
   bool naive = false;
@@ -48,7 +49,7 @@ buildPipeline(mlir::OpPassManager &manager, const PipelineOptions &options,
               llvm::function_ref<mlir::LogicalResult(const llvm::Twine &)> error);
 
 /// Runs that pipeline. Errors are diagnostics of the module's context.
-mlir::LogicalResult runPipeline(mlir::ModuleOp module, const PipelineOptions &options);
+mlir::LogicalResult runPipeline(mlir::ModuleOp module, PipelineOptions options);
 
 /// Reports every op and every type that may not exist after `phase`, with its location.
 mlir::LogicalResult verifyPhase(mlir::ModuleOp module, llvm::StringRef phase);
