@@ -130,6 +130,8 @@ kvasir_error *kvasir_model_get_info(const kvasir_model *model,
 }
 
 const void *kvasir_model_table(const kvasir_model *model, size_t *size) {
+  if (!model)
+    return nullptr;
   std::string_view bytes = model->model->artifact().tableBytes();
   if (size)
     *size = bytes.size();
@@ -137,6 +139,8 @@ const void *kvasir_model_table(const kvasir_model *model, size_t *size) {
 }
 
 const void *kvasir_model_file(const kvasir_model *model, size_t *size) {
+  if (!model)
+    return nullptr;
   const MappedFile &file = model->model->artifact().file();
   if (size)
     *size = file.size();

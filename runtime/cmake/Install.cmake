@@ -14,5 +14,6 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/kvasirConfigVersion
   VERSION ${PROJECT_VERSION} COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/kvasirConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/kvasirConfigVersion.cmake
   DESTINATION ${package} COMPONENT runtime)
+file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /) # so that the tree can be moved
 configure_file(${CMAKE_CURRENT_LIST_DIR}/kvasir.pc.in ${CMAKE_CURRENT_BINARY_DIR}/kvasir.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/kvasir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT runtime)
