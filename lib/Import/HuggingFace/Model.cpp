@@ -56,7 +56,10 @@ static DecoderDescription describe(const Family &family, Config &config, const j
                                                            : describeLlama(family, config, table);
   readGeneration(family, config, generation, decoder, problems);
   config.refuseUnknown([&](StringRef key, const json &value) { return isNeutralKey(family, key, value); });
-  checkWeights(decoder, table, family.leftOverTensors, problems);
+  std::vector<StringRef> leftOver = family.leftOverTensors;
+  if (decoder.head.symbol == decoder.embedding.symbol)
+    leftOver.push_back("lm_head.weight"); // tied, but stored all the same
+  checkWeights(decoder, table, leftOver, problems);
   return decoder;
 }
 
