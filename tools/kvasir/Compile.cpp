@@ -1,0 +1,381 @@
+// kvasir-compile: the program that `kvasir compile` starts. Command line and
+// what it prints; Compiler.cpp does the work.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Commands.h"
+#include "Common.h"
+#include "Bandwidth.h"
+#include "Compiler.h"
+#include "Output.h"
+#include "Report.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+using namespace kvasir;
+using namespace kvasir::cli;
+using Json = nlohmann::ordered_json;
+
+namespace {
+struct Options {
+  CompileOptions compile;
+  std::string output;
+  std::string emit = "artifact";
+  std::string target = "cpu";
+  std::string phases;
+  bool listPhases = false;
+  bool measure = false;
+  bool json = false;
+  bool quiet = false;
+};
+
+/// Where results go: standard output, in the form that was asked for.
+class Printer {
+public:
+  Printer(const Options &options, bool artifact)
+      : visible(artifact && !options.json && !options.quiet) {}
+  void line(const char *verb, const std::string &text) const {
+    if (!visible)
+      return;
+    std::printf("%-9s %s\n", verb, text.c_str());
+    std::fflush(stdout);
+  }
+
+private:
+  bool visible;
+};
+} // namespace
+
+/// What the artifact remembers of the command line: all that changes it.
+static std::vector<std::string> provenanceOf(const Options &options) {
+  const CompileOptions &compile = options.compile;
+  std::vector<std::string> list = {"--target=" + options.target};
+  auto add = [&](const char *name, const std::string &value) {
+    if (!value.empty())
+      list.push_back(std::string(name) + "=" + value);
+  };
+  add("--kv", compile.kvType);
+  add("--from", compile.from);
+  if (compile.maxContext)
+    add("--max-context", std::to_string(compile.maxContext));
+  add("--max-requests", std::to_string(compile.maxRequests));
+  add("--max-step-tokens", std::to_string(compile.maxStepTokens));
+  if (compile.naive)
+    list.push_back("--naive");
+  if (!compile.tokenizer)
+    list.push_back("--no-tokenizer");
+  return list;
+}
+
+static std::string joinNames(const std::vector<std::string> &names) {
+  std::string text;
+  for (const std::string &name : names)
+    text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// Phases and emission have to suit each other.
+static void settleEmission(Options &options) {
+  static const std::map<std::string, Emit> kinds = {
+      {"artifact", Emit::artifact},
+      {"mlir", Emit::mlir},
+      {"llvm", Emit::llvm},
+      {"asm", Emit::assembly},
+      {"obj", Emit::object}};
+  CompileOptions &compile = options.compile;
+  compile.emit = kinds.at(options.emit);
+  std::vector<std::string> names;
+  for (const auto &[name, meaning] : phaseList())
+    names.push_back(name);
+  for (const auto &[flag, name] : {std::pair("--until", compile.until),
+                                   std::pair("--from", compile.from)})
+    if (!name.empty() &&
+        std::find(names.begin(), names.end(), name) == names.end())
+      fail(exitUsage, format("%s: unknown phase '%s'; expected one of %s", flag,
+                             name.c_str(), joinNames(names).c_str()));
+  if (compile.from == "package")
+    fail(exitUsage, "--from: the result of phase 'package' is an artifact, not "
+                    "IR; expected an earlier phase");
+  bool whole = compile.until.empty() || compile.until == "package";
+  if (!whole && compile.emit == Emit::artifact)
+    compile.emit = Emit::mlir; // the result of an earlier phase is IR
+  if (!whole && compile.until != "lower" && compile.emit != Emit::mlir)
+    fail(exitUsage, format("--emit %s needs phase 'lower', but --until stops at "
+                           "'%s'",
+                           options.emit.c_str(), compile.until.c_str()));
+  if (compile.emit != Emit::artifact && compile.until == "package")
+    compile.until = "lower";
+  bool code = compile.emit == Emit::llvm || compile.emit == Emit::assembly ||
+              compile.emit == Emit::object;
+  if (!compile.variant.empty() && !code)
+    fail(exitUsage, "--variant belongs to --emit llvm, asm or obj; an artifact "
+                    "holds all variants");
+  std::vector<std::string> variants = variantNames();
+  if (!compile.variant.empty() &&
+      std::find(variants.begin(), variants.end(), compile.variant) ==
+          variants.end())
+    fail(exitUsage, format("--variant: unknown variant '%s'; expected one of %s",
+                           compile.variant.c_str(),
+                           joinNames(variants).c_str()));
+}
+
+static void settleOutput(const Options &options) {
+  Emit emit = options.compile.emit;
+  if (!options.output.empty() && options.output != "-") {
+    checkOutputPath(options.output);
+    return;
+  }
+  if (emit == Emit::artifact)
+    fail(exitUsage, "expected the name of the artifact: -o FILE");
+  if (emit == Emit::object && isatty(STDOUT_FILENO))
+    fail(exitUsage, "an object file is not for a terminal; give -o FILE");
+}
+
+static Json printPlan(const Printer &printer, kvasir_model *model) {
+  kvasir_model_info info = infoOf(model);
+  kvasir_engine_options engine;
+  kvasir_engine_options_init(&engine);
+  engine.max_requests = std::min(8, info.max_requests);
+  engine.max_context = std::min(4096, info.max_context);
+  engine.kv_tokens = uint64_t(engine.max_requests) *
+                     ((uint64_t(engine.max_context) + 63) / 64 * 64);
+  kvasir_memory_plan plan = planOf(model, engine);
+  printer.line(
+      "plan",
+      format("weights %s + KV %s per token + workspace %s; %d requests x %d "
+             "tokens = %s",
+             formatBytes(double(plan.weight_bytes)).c_str(),
+             formatBytes(double(plan.kv_bytes_per_token)).c_str(),
+             formatBytes(double(plan.workspace_bytes + plan.step_bytes)).c_str(),
+             plan.max_requests, plan.max_context,
+             formatBytes(double(plan.total_bytes)).c_str()));
+  return {{"weight_bytes", plan.weight_bytes},
+          {"kv_bytes_per_token", plan.kv_bytes_per_token},
+          {"workspace_bytes", plan.workspace_bytes},
+          {"step_bytes", plan.step_bytes},
+          {"max_requests", plan.max_requests},
+          {"max_context", plan.max_context},
+          {"total_bytes", plan.total_bytes}};
+}
+
+static Json printCeiling(const Printer &printer, const kvasir_model *model) {
+  kvasir_model_info info = infoOf(model);
+  MeasureOptions measure;
+  measure.bytes = size_t(1) << 29; // quick: the bench command takes its time
+  measure.seconds = 0.15;
+  MachineSpeed speed = measureMachine(measure);
+  if (speed.bandwidth <= 0)
+    return nullptr;
+  Device device{"measured", "", speed.bandwidth, speed.flops, 0};
+  int context = std::min(1024, info.max_context);
+  int many = std::min(8, info.max_requests);
+  auto rows = ceilings(moduleOf(model), device, {1, many}, {context});
+  printer.line("ceiling",
+               format("this machine reads %s/s: %s tokens/s for one request, "
+                      "%s for %d at context %d (%s-bound)",
+                      formatBytes(speed.bandwidth).c_str(),
+                      formatCount(rows[0].tokensPerSecond).c_str(),
+                      formatCount(rows[1].tokensPerSecond).c_str(), many,
+                      context,
+                      rows[1].ceiling.memoryBound ? "memory" : "compute"));
+  return {{"read_bandwidth", speed.bandwidth},
+          {"flops", speed.flops},
+          {"context", context},
+          {"requests", {1, many}},
+          {"tokens_per_second",
+           {rows[0].tokensPerSecond, rows[1].tokensPerSecond}}};
+}
+
+/// Plan and ceiling of what was written; where this machine cannot load it, it
+/// says why instead.
+static void describeArtifact(const Options &options, const Printer &printer,
+                             Json &result) {
+  try {
+    Model model = loadModel(options.output);
+    result["plan"] = printPlan(printer, model.get());
+    if (options.measure || (isatty(STDERR_FILENO) && !options.quiet))
+      result["ceiling"] = printCeiling(printer, model.get());
+  } catch (const Failure &failure) {
+    if (failure.exitCode != exitDoesNotFit)
+      throw;
+    printer.line("note", "this machine cannot run it: " + failure.message);
+  }
+}
+
+static int writeEmission(const Options &options, const std::string &bytes) {
+  if (options.output.empty() || options.output == "-") {
+    std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+    return exitSuccess;
+  }
+  AtomicFile file(options.output);
+  file.write(bytes.data(), bytes.size(), 0);
+  checkInterrupt();
+  file.commit();
+  return exitSuccess;
+}
+
+/// Stages take a moment each; they show on a terminal only.
+static void showStage(const std::string &name) {
+  std::fprintf(stderr, "\r\033[K%-9s %s", "compiling", name.c_str());
+  std::fflush(stderr);
+}
+
+static CompileOutcome compileWithProgress(Options &options,
+                                          const Printer &printer, Json &result) {
+  bool terminal = isatty(STDERR_FILENO) && !options.quiet;
+  Progress progress("packing");
+  options.compile.onModel = [&](const std::string &what) {
+    result["model"] = what;
+    printer.line("reading",
+                 what + (options.compile.from.empty()
+                             ? "   (Hugging Face)"
+                             : "   (IR after " + options.compile.from + ")"));
+  };
+  if (terminal) {
+    options.compile.onStage = showStage;
+    options.compile.onPacking = [&](uint64_t done, uint64_t total) {
+      progress.update(done, total);
+    };
+  }
+  CompileOutcome outcome = compileModel(options.compile);
+  if (terminal)
+    std::fprintf(stderr, "\r\033[K");
+  return outcome;
+}
+
+static int compile(Options &options) {
+  if (options.listPhases) {
+    Table table({"<phase", "<what it makes"});
+    for (const auto &[name, meaning] : phaseList())
+      table.add({name, meaning});
+    table.print(stdout, "");
+    return exitSuccess;
+  }
+  settleEmission(options);
+  settleOutput(options);
+  options.compile.output = options.output;
+  options.compile.provenance = provenanceOf(options);
+  options.compile.cancelled = &interruptFlag();
+  Printer printer(options, options.compile.emit == Emit::artifact);
+  double start = now();
+  Json result = {{"file", options.output}};
+  CompileOutcome outcome = compileWithProgress(options, printer, result);
+  if (!outcome.good && interrupted())
+    fail(exitInterrupted, "interrupted; nothing was written");
+  if (!outcome.good)
+    fail(outcome.error.rfind("internal error", 0) == 0 ? exitInternal
+                                                       : exitBadInput,
+         outcome.error);
+  if (options.compile.emit != Emit::artifact)
+    return writeEmission(options, outcome.bytes);
+  double seconds = now() - start;
+  result["bytes"] = outcome.fileBytes;
+  result["seconds"] = seconds;
+  if (!outcome.tokenizerMissing.empty()) {
+    result["tokenizer_missing"] = outcome.tokenizerMissing;
+    printer.line("tokenizer", "none: " + outcome.tokenizerMissing +
+                                  "; token ids work, text does not");
+  }
+  describeArtifact(options, printer, result);
+  printer.line("wrote",
+               format("%s  %s in %s", options.output.c_str(),
+                      formatBytes(double(outcome.fileBytes)).c_str(),
+                      formatSeconds(seconds).c_str()));
+  if (options.json)
+    printJson(result, true);
+  return exitSuccess;
+}
+
+static void addLimits(CLI::App &app, CompileOptions &compile) {
+  const char *group = "Upper bounds (engines choose below them; they cost nothing)";
+  app.add_option("--max-context", compile.maxContext,
+                 "Tokens of one request (default: the model's)")
+      ->check(CLI::Range(1u, 1u << 28))
+      ->group(group);
+  app.add_option("--max-requests", compile.maxRequests, "Requests in one step")
+      ->check(CLI::Range(1u, 1u << 16))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--max-step-tokens", compile.maxStepTokens,
+                 "Tokens in one step")
+      ->check(CLI::Range(1u, 1u << 20))
+      ->capture_default_str()
+      ->group(group);
+}
+
+static void addPhases(CLI::App &app, Options &options) {
+  const char *group = "For people who look inside";
+  app.add_option("--until", options.compile.until, "Stop after this phase")
+      ->group(group);
+  app.add_option("--from", options.compile.from,
+                 "MODEL is the IR that this phase made")
+      ->group(group);
+  app.add_option("--save-phases", options.compile.savePhases,
+                 "Directory for the IR after each phase")
+      ->group(group);
+  app.add_flag("--list-phases", options.listPhases, "List the phases and stop")
+      ->group(group);
+  app.add_option("--emit", options.emit,
+                 "artifact, mlir, llvm, asm or obj; text goes to standard "
+                 "output without -o")
+      ->check(CLI::IsMember({"artifact", "mlir", "llvm", "asm", "obj"}))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--variant", options.compile.variant,
+                 "CPU variant that llvm, asm and obj are made for (default: the "
+                 "best)")
+      ->group(group);
+}
+
+int main(int argc, char **argv) {
+  CLI::App app("Compiles a Hugging Face checkpoint into one file that runs by "
+               "itself.",
+               "kvasir compile");
+  Options options;
+  CompileOptions &compileOptions = options.compile;
+  auto *model = app.add_option("model", compileOptions.input,
+                               "Hugging Face directory, or IR with --from");
+  app.add_option("-o,--output", options.output, "File to write");
+  app.add_option("--target", options.target, "What it will run on")
+      ->check(CLI::IsMember({"cpu"}))
+      ->capture_default_str();
+  app.add_option("--kv", compileOptions.kvType,
+                 "Keys and values are stored as f32, f16 or bf16 (default: the "
+                 "checkpoint's type)")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  app.add_flag("--naive", compileOptions.naive,
+               "Plain loops: slow and obvious, to compare with");
+  bool noTokenizer = false;
+  app.add_flag("--no-tokenizer", noTokenizer, "For token ids alone");
+  app.add_option("--pack-memory", compileOptions.memoryCap,
+                 "Memory for packing weights, such as 256M")
+      ->transform(CLI::AsSizeValue(false));
+  app.add_option("--threads", compileOptions.threads,
+                 "Threads that pack; 0: all cores")
+      ->check(CLI::Range(0u, 4096u));
+  app.add_flag("--measure", options.measure,
+               "Print the ceiling even where standard error is no terminal");
+  app.add_flag("--json", options.json, "Print the result as one object");
+  app.add_flag("-q,--quiet", options.quiet, "Print errors only");
+  addLimits(app, compileOptions);
+  addPhases(app, options);
+  app.footer("Examples:\n"
+             "  kvasir compile Llama-3.2-1B -o llama.kvasir\n"
+             "  kvasir compile Llama-3.2-1B -o llama.kvasir --kv bf16 "
+             "--max-context 8192\n"
+             "  kvasir compile Llama-3.2-1B --until schedule\n"
+             "  kvasir compile Llama-3.2-1B -o l.kvasir --save-phases phases\n"
+             "  kvasir compile phases/04-schedule.mlir --from schedule -o "
+             "l.kvasir\n"
+             "  kvasir compile Llama-3.2-1B --emit asm --variant x86-64-v3 -o "
+             "l.s");
+  Action action;
+  app.callback([&] {
+    if (!options.listPhases && model->count() == 0)
+      throw CLI::RequiredError("model");
+    compileOptions.tokenizer = !noTokenizer;
+    action = [&] { return compile(options); };
+  });
+  return runTool(app, action, argc, argv);
+}

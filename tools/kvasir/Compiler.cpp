@@ -1,0 +1,398 @@
+// Drives import, pipeline, code generation and packaging.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Compiler.h"
+
+#include "kvasir-c/kvasir.h"
+#include "kvasir/Artifact/Package.h"
+#include "kvasir/Import/HuggingFace.h"
+#include "kvasir/Pipeline/Pipeline.h"
+#include "kvasir/Pipeline/RegisterAll.h"
+#include "kvasir/Target/Codegen.h"
+#include "kvasir/Tokenizer/Tokenizer.h"
+
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace kvasir::cli {
+
+namespace {
+
+/// Diagnostics of a context as the lines of one message.
+class DiagnosticText {
+public:
+  explicit DiagnosticText(mlir::MLIRContext *context)
+      : handler(context, [this](mlir::Diagnostic &diagnostic) {
+          add(diagnostic);
+          for (mlir::Diagnostic &note : diagnostic.getNotes())
+            add(note);
+        }) {}
+
+  llvm::Error takeError(llvm::StringRef otherwise) {
+    return llvm::createStringError(
+        text.empty() ? otherwise : llvm::StringRef(text).rtrim());
+  }
+
+private:
+  void add(mlir::Diagnostic &diagnostic) {
+    llvm::raw_string_ostream out(text);
+    bool isNote = diagnostic.getSeverity() == mlir::DiagnosticSeverity::Note;
+    if (!text.empty())
+      out << "  ";
+    if (!llvm::isa<mlir::UnknownLoc>(diagnostic.getLocation())) {
+      std::string place;
+      llvm::raw_string_ostream placeOut(place);
+      diagnostic.getLocation().print(placeOut);
+      llvm::StringRef name(place);
+      name.consume_front("loc(");
+      name.consume_back(")");
+      out << name << ": ";
+    }
+    out << (isNote ? "note: " : "") << diagnostic << "\n";
+  }
+
+  std::string text;
+  mlir::ScopedDiagnosticHandler handler;
+};
+
+class Compiler {
+public:
+  explicit Compiler(const CompileOptions &options);
+  llvm::Error run(CompileOutcome &outcome);
+
+private:
+  llvm::Error checkCancelled() const;
+  llvm::Error readModel();
+  llvm::Error importModel();
+  llvm::Error parseModel();
+  llvm::Error checkLimits();
+  llvm::Error emitText(CompileOutcome &outcome);
+  llvm::Error emitCode(CompileOutcome &outcome);
+  llvm::Expected<std::vector<CodeObjectInput>> compileVariants();
+  llvm::Error addTokenizer(PackageOptions &package);
+  llvm::Error package(CompileOutcome &outcome);
+  std::string describe() const;
+  int64_t modelNumber(llvm::StringRef name) const;
+  void stage(const std::string &name) const {
+    if (options.onStage)
+      options.onStage(name);
+  }
+
+  const CompileOptions &options;
+  mlir::MLIRContext context;
+  ImportedModel model;
+};
+
+} // namespace
+
+static mlir::DialectRegistry makeRegistry() {
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  target::registerCodegen(registry);
+  return registry;
+}
+
+Compiler::Compiler(const CompileOptions &options)
+    : options(options), context(makeRegistry()) {
+  context.printOpOnDiagnostic(false);
+}
+
+llvm::Error Compiler::checkCancelled() const {
+  if (options.cancelled && *options.cancelled)
+    return llvm::createStringError("interrupted");
+  return llvm::Error::success();
+}
+
+llvm::Error Compiler::importModel() {
+  HuggingFaceOptions importOptions;
+  importOptions.readTokenizer = options.tokenizer;
+  auto imported = importHuggingFace(options.input, context, importOptions);
+  if (!imported)
+    return imported.takeError();
+  model = std::move(*imported);
+  return llvm::Error::success();
+}
+
+/// Reads IR. What the IR does not hold, the tokenizer, comes from the checkpoint
+/// that it names, if that is still there.
+llvm::Error Compiler::parseModel() {
+  auto module =
+      mlir::parseSourceFile<mlir::ModuleOp>(options.input, &context);
+  if (!module)
+    return llvm::createStringError("'%s' is not valid IR",
+                                   options.input.c_str());
+  auto directory = (*module)->getAttrOfType<mlir::StringAttr>("llm.directory");
+  if (options.emit == Emit::artifact && directory && options.tokenizer &&
+      looksLikeHuggingFace(directory.getValue())) {
+    mlir::MLIRContext other(makeRegistry());
+    auto imported = importHuggingFace(directory.getValue(), other);
+    if (!imported)
+      return imported.takeError();
+    imported->module = nullptr; // before its context goes
+    model = std::move(*imported);
+  } else {
+    model.tokenizerMissing = "it was compiled from IR without its checkpoint";
+  }
+  model.module = std::move(module);
+  return llvm::Error::success();
+}
+
+llvm::Error Compiler::readModel() {
+  bool isDirectory = llvm::sys::fs::is_directory(options.input);
+  const char *path = options.input.c_str();
+  if (!llvm::sys::fs::exists(options.input))
+    return llvm::createStringError("'%s' does not exist", path);
+  if (!options.from.empty() && isDirectory)
+    return llvm::createStringError(
+        "'%s' is a directory, but --from wants the IR of a phase, as "
+        "--save-phases writes it",
+        path);
+  if (!options.from.empty())
+    return parseModel();
+  if (isDirectory)
+    return importModel();
+  if (llvm::StringRef(options.input).ends_with(".mlir"))
+    return llvm::createStringError(
+        "'%s' is IR: say with --from which phase it comes from (%s)", path,
+        phaseNames().c_str());
+  return llvm::createStringError(
+      "'%s' is a file; expected the directory of a Hugging Face checkpoint "
+      "(config.json and safetensors), or IR with --from",
+      path);
+}
+
+int64_t Compiler::modelNumber(llvm::StringRef name) const {
+  auto fields =
+      (*model.module)->getAttrOfType<mlir::DictionaryAttr>("llm.model");
+  auto value = fields ? fields.getAs<mlir::IntegerAttr>(name) : nullptr;
+  return value ? value.getInt() : 0;
+}
+
+/// "llama, 16 layers, 1.24 B parameters, bf16".
+std::string Compiler::describe() const {
+  auto fields =
+      (*model.module)->getAttrOfType<mlir::DictionaryAttr>("llm.model");
+  auto textField = [&](llvm::StringRef name) {
+    auto value = fields ? fields.getAs<mlir::StringAttr>(name) : nullptr;
+    return value ? value.getValue() : llvm::StringRef("?");
+  };
+  double parameters = double(modelNumber("parameters"));
+  const char *unit = "";
+  for (const char *next : {"K ", "M ", "B ", "T "}) {
+    if (parameters < 999.5)
+      break;
+    parameters /= 1000;
+    unit = next;
+  }
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  out << textField("architecture") << ", " << modelNumber("layers")
+      << " layers, "
+      << llvm::format("%.3g %sparameters, ", parameters, unit)
+      << textField("weight_type");
+  return text;
+}
+
+llvm::Error Compiler::checkLimits() {
+  int64_t most = modelNumber("max_context");
+  if (most > 0 && options.maxContext > most)
+    return llvm::createStringError(
+        "--max-context %u is more than the %lld positions that the model was "
+        "made for",
+        options.maxContext, static_cast<long long>(most));
+  return llvm::Error::success();
+}
+
+llvm::Error Compiler::emitText(CompileOutcome &outcome) {
+  llvm::raw_string_ostream out(outcome.bytes);
+  (*model.module)->print(out);
+  out << "\n";
+  return llvm::Error::success();
+}
+
+static std::string moduleNames(mlir::ModuleOp module) {
+  std::string names;
+  for (auto nested : module.getOps<mlir::ModuleOp>())
+    names += (names.empty() ? "" : ", ") + nested.getName().value_or("").str();
+  return names.empty() ? "none" : names;
+}
+
+static mlir::ModuleOp findVariant(mlir::ModuleOp module, llvm::StringRef name) {
+  for (auto nested : module.getOps<mlir::ModuleOp>())
+    if (nested.getName() == name)
+      return nested;
+  return nullptr;
+}
+
+llvm::Error Compiler::emitCode(CompileOutcome &outcome) {
+  const target::CPUVariant *variant =
+      options.variant.empty() ? target::cpuVariants().begin()
+                              : target::findCPUVariant(options.variant);
+  mlir::ModuleOp code =
+      variant ? findVariant(*model.module, variant->name) : nullptr;
+  if (!code)
+    return llvm::createStringError(
+        "there is no code for variant '%s'; expected one of %s",
+        variant ? variant->name.c_str() : options.variant.c_str(),
+        moduleNames(*model.module).c_str());
+  llvm::LLVMContext llvmContext;
+  auto module = target::translateToLLVM(code, llvmContext, *variant);
+  if (!module)
+    return module.takeError();
+  if (llvm::Error error = target::optimize(**module, *variant))
+    return error;
+  if (options.emit == Emit::llvm) {
+    outcome.bytes = target::emitLLVMText(**module);
+    return llvm::Error::success();
+  }
+  if (options.emit == Emit::assembly)
+    return target::emitAssembly(**module, *variant)
+        .moveInto(outcome.bytes);
+  auto object = target::emitObject(**module, *variant);
+  if (!object)
+    return object.takeError();
+  outcome.bytes.assign(object->begin(), object->end());
+  return llvm::Error::success();
+}
+
+/// The shared objects, best first.
+llvm::Expected<std::vector<CodeObjectInput>> Compiler::compileVariants() {
+  std::vector<CodeObjectInput> objects;
+  for (const target::CPUVariant &variant : target::cpuVariants()) {
+    mlir::ModuleOp code = findVariant(*model.module, variant.name);
+    if (!code)
+      continue;
+    stage("code for " + variant.name);
+    auto object = target::compileSharedObject(code, variant);
+    if (!object)
+      return object.takeError();
+    objects.push_back({"cpu", variant.name, variant.requiredFeatures,
+                       std::move(*object)});
+    if (llvm::Error error = checkCancelled())
+      return std::move(error);
+    code.erase(); // the packer needs memory more than we need it
+  }
+  if (objects.empty())
+    return llvm::createStringError(
+        "phase 'lower' made no code for a variant known here (it made: %s)",
+        moduleNames(*model.module).c_str());
+  return objects;
+}
+
+llvm::Error Compiler::addTokenizer(PackageOptions &package) {
+  package.chatTemplate = model.chatTemplate.value_or("");
+  if (!options.tokenizer)
+    model.tokenizerMissing = "it was compiled with --no-tokenizer";
+  else if (model.tokenizerJson) {
+    stage("tokenizer");
+    TokenizerOptions tokenizerOptions;
+    if (model.tokenizerConfigJson)
+      tokenizerOptions.config = *model.tokenizerConfigJson;
+    tokenizerOptions.modelVocabularySize = uint32_t(modelNumber("vocab_size"));
+    auto table = compileTokenizer(*model.tokenizerJson, tokenizerOptions);
+    if (!table)
+      return llvm::joinErrors(
+          table.takeError(),
+          llvm::createStringError("with --no-tokenizer the model compiles for "
+                                  "token ids alone"));
+    package.tokenizer = std::move(*table);
+    model.tokenizerJson.reset();
+    return llvm::Error::success();
+  }
+  package.tokenizerMissing = model.tokenizerMissing;
+  return llvm::Error::success();
+}
+
+llvm::Error Compiler::package(CompileOutcome &outcome) {
+  PackageOptions package;
+  if (llvm::Error error = addTokenizer(package))
+    return error;
+  auto objects = compileVariants();
+  if (!objects)
+    return objects.takeError();
+  package.codeObjects = std::move(*objects);
+  package.maxContext = options.maxContext;
+  package.maxRequests = options.maxRequests;
+  package.maxStepTokens = options.maxStepTokens;
+  package.compiler = std::string("kvasir ") + kvasir_version();
+  package.options = options.provenance;
+  for (const std::string &name : model.inputs) {
+    llvm::SmallString<256> path(model.directory);
+    llvm::sys::path::append(path, name);
+    package.inputPaths.push_back(path.str().str());
+  }
+  if (options.memoryCap)
+    package.memoryCap = options.memoryCap;
+  package.threads = options.threads;
+  package.progress = options.onPacking;
+  package.cancelled = options.cancelled;
+  outcome.tokenizerMissing = package.tokenizerMissing;
+  auto result = writeArtifact(*model.module, package, options.output);
+  if (!result)
+    return result.takeError();
+  outcome.fileBytes = result->fileBytes;
+  return llvm::Error::success();
+}
+
+llvm::Error Compiler::run(CompileOutcome &outcome) {
+  DiagnosticText diagnostics(&context);
+  if (llvm::Error error = readModel()) {
+    std::string message = llvm::toString(std::move(error));
+    return diagnostics.takeError(message);
+  }
+  if (options.onModel)
+    options.onModel(describe());
+  if (llvm::Error error = checkLimits())
+    return error;
+  stage("phases");
+  PipelineOptions pipeline;
+  pipeline.kvType = options.kvType;
+  pipeline.naive = options.naive;
+  pipeline.from = options.from;
+  pipeline.until = options.until;
+  pipeline.savePhases = options.savePhases;
+  if (mlir::failed(runPipeline(*model.module, pipeline)))
+    return diagnostics.takeError("a phase of compilation failed");
+  if (llvm::Error error = checkCancelled())
+    return error;
+  if (options.emit == Emit::mlir)
+    return emitText(outcome);
+  llvm::Error error =
+      options.emit == Emit::artifact ? package(outcome) : emitCode(outcome);
+  if (!error)
+    return error;
+  // A diagnostic says more about the same mistake.
+  std::string message = llvm::toString(std::move(error));
+  return diagnostics.takeError(message);
+}
+
+CompileOutcome compileModel(const CompileOptions &options) {
+  CompileOutcome outcome;
+  llvm::Error error = Compiler(options).run(outcome);
+  outcome.good = !error;
+  if (error)
+    outcome.error = llvm::toString(std::move(error));
+  return outcome;
+}
+
+std::vector<std::pair<std::string, std::string>> phaseList() {
+  std::vector<std::pair<std::string, std::string>> list;
+  for (const Phase &phase : phases())
+    list.emplace_back(phase.name.str(), phase.meaning.str());
+  return list;
+}
+
+std::vector<std::string> variantNames() {
+  std::vector<std::string> names;
+  for (const target::CPUVariant &variant : target::cpuVariants())
+    names.push_back(variant.name);
+  return names;
+}
+
+} // namespace kvasir::cli

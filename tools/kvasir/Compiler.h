@@ -1,0 +1,59 @@
+// The compiler behind `kvasir compile`: from a checkpoint or saved IR to an
+// artifact or to what a phase made. Knows nothing of command lines.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_TOOLS_KVASIR_COMPILER_H
+#define KVASIR_TOOLS_KVASIR_COMPILER_H
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace kvasir::cli {
+
+enum class Emit { artifact, mlir, llvm, assembly, object };
+
+struct CompileOptions {
+  std::string input;  ///< Hugging Face directory, or IR with `from`
+  std::string output; ///< of Emit::artifact
+  Emit emit = Emit::artifact;
+  std::string from, until, savePhases; ///< names of phases, a directory
+  std::string kvType;                  ///< empty: the checkpoint's
+  std::string variant;                 ///< of llvm, asm and obj; empty: best
+  uint32_t maxContext = 0;             ///< 0: the model's
+  uint32_t maxRequests = 256;
+  uint32_t maxStepTokens = 2048;
+  bool naive = false;
+  bool tokenizer = true;
+  std::vector<std::string> provenance; ///< options, as the artifact names them
+  uint64_t memoryCap = 0;              ///< of packing; 0: the default
+  unsigned threads = 0;
+
+  const std::atomic<bool> *cancelled = nullptr;
+  /// Called when the model is known: "llama, 16 layers, ...".
+  std::function<void(const std::string &)> onModel;
+  /// Called at the start of each part that takes a while.
+  std::function<void(const std::string &)> onStage;
+  std::function<void(uint64_t done, uint64_t total)> onPacking;
+};
+
+struct CompileOutcome {
+  bool good = false;
+  std::string error;         ///< one message, perhaps of several lines
+  std::string bytes;         ///< what is emitted, unless it is an artifact
+  uint64_t fileBytes = 0;    ///< of the artifact
+  std::string tokenizerMissing;
+};
+
+CompileOutcome compileModel(const CompileOptions &options);
+
+/// Name and meaning of each phase, in order.
+std::vector<std::pair<std::string, std::string>> phaseList();
+/// CPU variants, best first.
+std::vector<std::string> variantNames();
+
+} // namespace kvasir::cli
+
+#endif // KVASIR_TOOLS_KVASIR_COMPILER_H

@@ -1,0 +1,194 @@
+// kvasir run: command line and prompts. Generate.cpp does the rest.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Run.h"
+
+#include "Commands.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+namespace kvasir::cli {
+
+static constexpr int32_t defaultNewTokens = 256;
+
+/// The ids that a text stands for; an empty one stands for BOS.
+static std::vector<int32_t> idsOf(const kvasir_model *model,
+                                  const RunOptions &options,
+                                  const std::string &text,
+                                  const std::string &place) {
+  std::vector<int32_t> ids;
+  try {
+    ids = tokenize(model, text, !options.noSpecial);
+  } catch (Failure &failure) {
+    failure.message = place + ": " + failure.message;
+    throw;
+  }
+  if (!ids.empty())
+    return ids;
+  int32_t bos = infoOf(model).bos;
+  if (bos < 0)
+    fail(exitBadInput, place + ": the prompt is empty, and the model has no "
+                               "BOS token to start from; give it some text");
+  return {bos};
+}
+
+static void addLines(const RunOptions &options, const kvasir_model *model,
+                     std::vector<Prompt> &prompts) {
+  std::string text = readFile(options.promptsFile);
+  size_t line = 1;
+  for (size_t at = 0; at < text.size(); ++line) {
+    size_t end = std::min(text.find('\n', at), text.size());
+    std::string prompt = text.substr(at, end - at);
+    if (!prompt.empty() && prompt.back() == '\r')
+      prompt.pop_back();
+    std::string place = format("%s:%zu", options.promptsFile.c_str(), line);
+    std::vector<int32_t> ids = idsOf(model, options, prompt, place);
+    prompts.push_back({std::move(prompt), std::move(ids), 0});
+    at = end + 1;
+  }
+  if (text.empty())
+    fail(exitBadInput,
+         format("'%s' is empty; expected one prompt per line",
+                options.promptsFile.c_str()));
+}
+
+std::vector<Prompt> readPrompts(const RunOptions &options,
+                                const kvasir_model *model) {
+  kvasir_model_info info = infoOf(model);
+  std::vector<Prompt> prompts;
+  for (const std::string &text : options.prompts)
+    prompts.push_back({text,
+                       idsOf(model, options, text,
+                             format("prompt %zu", prompts.size() + 1)),
+                       0});
+  for (const std::string &text : options.idPrompts) {
+    prompts.push_back({"", parseIds(text, info.vocab_size), 0});
+    if (prompts.back().ids.empty())
+      fail(exitBadInput, format("prompt %zu has no ids", prompts.size()));
+  }
+  if (!options.promptsFile.empty())
+    addLines(options, model, prompts);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    Prompt &prompt = prompts[i];
+    int64_t left = int64_t(info.max_context) - int64_t(prompt.ids.size());
+    int64_t wanted = options.newTokens > 0 ? options.newTokens
+                     : options.newTokens == 0
+                         ? std::max<int64_t>(left, 1)
+                         : std::clamp<int64_t>(left, 1, defaultNewTokens);
+    if (wanted > left)
+      fail(exitBadInput,
+           format("prompt %zu has %zu tokens and %lld new ones are wanted, but "
+                  "the context of this artifact is %d; shorten it, lower -n, "
+                  "or compile with a larger --max-context",
+                  i + 1, prompt.ids.size(), static_cast<long long>(wanted),
+                  info.max_context));
+    prompt.newTokens = static_cast<int32_t>(wanted);
+  }
+  return prompts;
+}
+
+static int run(const RunOptions &options) {
+  Model model = loadModel(options.model, options.variant);
+  std::vector<Prompt> prompts = readPrompts(options, model.get());
+  return generate(options, model.get(), prompts);
+}
+
+static void addSampling(CLI::App *sub, RunOptions &options) {
+  const char *group = "Sampling";
+  sub->add_option("--temperature", options.temperature,
+                  "0 takes the best token always (default)")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  sub->add_option("--top-k", options.topK, "Draw from the k best; 0: from all")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  sub->add_option("--top-p", options.topP,
+                  "Draw from the best that reach this probability together")
+      ->check(CLI::Range(1e-6, 1.0))
+      ->group(group);
+  sub->add_option("--min-p", options.minP,
+                  "Leave out what is less likely than this share of the best")
+      ->check(CLI::Range(0.0, 1.0))
+      ->group(group);
+  sub->add_option("--repetition-penalty", options.repetitionPenalty,
+                  "Above 1: tokens of prompt and answer become less likely")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  sub->add_option("--seed", options.seed, "Same seed, same answer")
+      ->group(group);
+  sub->add_option("--stop", options.stop,
+                  "End before this text; may be given several times")
+      ->allow_extra_args(false)
+      ->group(group);
+  sub->add_option("--stop-id", options.stopIds,
+                  "End at this id; may be given several times")
+      ->allow_extra_args(false)
+      ->group(group);
+  sub->add_option("--logit-bias", options.logitBias,
+                  "ID=BIAS added to a logit; -inf forbids the token")
+      ->allow_extra_args(false)
+      ->group(group);
+  sub->add_option("--logprobs", options.logprobs,
+                  "With --json: log-probabilities of the chosen and the n best")
+      ->check(CLI::Range(0, KVASIR_MAX_LOGPROBS))
+      ->group(group);
+  sub->add_flag("--model-defaults", options.modelDefaults,
+                "Sample as the checkpoint's generation config says")
+      ->group(group);
+}
+
+static void addLimits(CLI::App *sub, RunOptions &options) {
+  sub->add_option("--threads", options.threads, "Worker threads; 0: all cores")
+      ->check(CLI::Range(0, 4096));
+  sub->add_option("--max-requests", options.maxRequests,
+                  "Prompts decoded at once; 0: as many as there are")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_option("--step-tokens", options.stepTokens,
+                  "Tokens in one step, prompts are chunked to it; 0: 256")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_option("--kv-memory", options.kvBytes,
+                  "Memory for keys and values, such as 512M or 2G")
+      ->transform(CLI::AsSizeValue(false));
+  sub->add_option("--variant", options.variant,
+                  "CPU variant of the code; see kvasir inspect");
+}
+
+void addRun(CLI::App &app, Action &action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App *sub = app.add_subcommand("run", "Continue prompts");
+  sub->add_option("model", options->model, "Artifact")->required();
+  sub->add_option("-p,--prompt", options->prompts,
+                  "Prompt; several are decoded as one batch. An empty one "
+                  "starts from BOS")
+      ->allow_extra_args(false);
+  sub->add_option("--prompts-file", options->promptsFile,
+                  "One prompt per line; - is standard input");
+  sub->add_option("--ids", options->idPrompts, "Prompt as ids such as 1,403,407")
+      ->allow_extra_args(false);
+  sub->add_option("-n,--new-tokens", options->newTokens,
+                  "Most new tokens; 0: what the context leaves (default 256)")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_flag("--ignore-eos", options->ignoreEos, "Go on after the model's end");
+  sub->add_flag("--no-special", options->noSpecial,
+                "Take prompts without BOS and the like");
+  sub->add_flag("--keep-special", options->keepSpecial,
+                "Show special tokens in the text");
+  sub->add_flag("--json", options->json, "One object per prompt and line");
+  sub->add_flag("-q,--quiet", options->quiet, "No summary on standard error");
+  addSampling(sub, *options);
+  addLimits(sub, *options);
+  sub->footer(
+      "Examples:\n"
+      "  kvasir run llama.kvasir -p 'Once upon a time' -n 64\n"
+      "  kvasir run llama.kvasir -p 'One' -p 'Two' --temperature 0.8 --seed 7\n"
+      "  kvasir run llama.kvasir --prompts-file prompts.txt --json > out.jsonl");
+  sub->callback([=, &action] {
+    if (options->prompts.empty() && options->promptsFile.empty() &&
+        options->idPrompts.empty())
+      throw CLI::ValidationError(
+          "expected a prompt: -p TEXT, --prompts-file FILE or --ids IDS");
+    action = [=] { return run(*options); };
+  });
+}
+
+} // namespace kvasir::cli
