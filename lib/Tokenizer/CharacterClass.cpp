@@ -65,6 +65,12 @@ std::optional<CharacterSet> shorthandSet(char letter) {
   }
 }
 
+CharacterSet wordSetOutsideBrackets() {
+  return CharacterSet{std::string(wordItems) +
+                          "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}",
+                      {}};
+}
+
 std::optional<CharacterSet> posixSet(llvm::StringRef name) {
   const char *items = llvm::StringSwitch<const char *>(name.lower())
                           .Case("alnum", "\\p{Alphabetic}\\p{Nd}")
@@ -74,7 +80,7 @@ std::optional<CharacterSet> posixSet(llvm::StringRef name) {
                           .Case("cntrl", "\\p{Cc}")
                           .Case("digit", "\\p{Nd}")
                           .Case("lower", "\\p{Lowercase}")
-                          .Case("punct", "\\p{P}$+<=>\\^`|~")
+                          .Case("punct", "\\p{P}\\p{S}")
                           .Case("space", "\\p{White_Space}")
                           .Case("upper", "\\p{Uppercase}")
                           .Case("word", wordItems)
@@ -109,7 +115,7 @@ static llvm::StringRef categoryName(llvm::StringRef name) {
       .Cases({"nd", "decimalnumber"}, "Nd")
       .Cases({"nl", "letternumber"}, "Nl")
       .Cases({"no", "othernumber"}, "No")
-      .Cases({"p", "punctuation"}, "P")
+      .Cases({"p", "punct", "punctuation"}, "P")
       .Cases({"pc", "connectorpunctuation"}, "Pc")
       .Cases({"pd", "dashpunctuation"}, "Pd")
       .Cases({"pe", "closepunctuation"}, "Pe")

@@ -26,6 +26,9 @@ struct CharacterSet {
 
 /// The set of a shorthand: one of w, s, d, h (capitals: complement).
 std::optional<CharacterSet> shorthandSet(char letter);
+/// Outside of brackets, and for \b, Oniguruma takes the Latin-1 superscripts
+/// and fractions for word characters too.
+CharacterSet wordSetOutsideBrackets();
 /// The set of the POSIX bracket [:name:].
 std::optional<CharacterSet> posixSet(llvm::StringRef name);
 /// The set of \p{name}: a general category, script or binary property.

@@ -330,6 +330,10 @@ bool Translator::parseEscape() {
     out += set.pattern(false);
     return true;
   }
+  if (letter == 'w' || letter == 'W') {
+    out += wordSetOutsideBrackets().pattern(letter == 'W');
+    return true;
+  }
   if (std::optional<CharacterSet> set = shorthandSet(letter)) {
     out += set->pattern(false);
     return true;
@@ -337,7 +341,7 @@ bool Translator::parseEscape() {
   switch (letter) {
   case 'b':
   case 'B': {
-    std::string word = shorthandSet('w')->pattern(false);
+    std::string word = wordSetOutsideBrackets().pattern(false);
     std::string behind = "(?<=" + word + ")", notBehind = "(?<!" + word + ")";
     std::string ahead = "(?=" + word + ")", notAhead = "(?!" + word + ")";
     out += letter == 'b'
