@@ -1,0 +1,93 @@
+// RUN: kvasir-opt %s -verify-diagnostics -split-input-file
+
+// expected-error @below {{phase_c1: expected argument 0 to be read or written, but got both}}
+step.phase @p kind <rows> {
+^bb0(%x: !step.buffer<tokens, 64>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  step.write %0, %x : tensor<?x64xf32>, !step.buffer<tokens, 64>
+}
+
+// -----
+
+// expected-error @below {{phase_c2: expected a buffer, weight, cache or counter, but got 'i32'}}
+step.phase @p kind <rows> {
+^bb0(%x: i32):
+}
+
+// -----
+
+// A cache has no place before kv-layout.
+// expected-error @below {{phase_c2: expected a buffer, weight, cache or counter, but got '!kv.cache<2x16>'}}
+step.phase @p kind <attend> {
+^bb0(%x: !kv.cache<2x16>):
+}
+
+// -----
+
+// expected-error @below {{phase_c3: expected only ops of a phase of kind rows}}
+step.phase @p kind <rows> {
+^bb0(%x: !step.buffer<tokens, 64>, %w: !llm.weight<8x64xf32>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  // expected-note @below {{but got llm.linear}}
+  %1 = llm.linear %0, [%w] : tensor<?x64xf32>, [!llm.weight<8x64xf32>] -> tensor<?x8xf32>
+}
+
+// -----
+
+// expected-error @below {{phase_c3: expected only ops of a phase of kind attend}}
+step.phase @p kind <attend> {
+^bb0(%x: !step.buffer<tokens, 64>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  // expected-note @below {{but got llm.scale}}
+  %1 = llm.scale %0 {factor = 2.0 : f32} : tensor<?x64xf32>
+}
+
+// -----
+
+// expected-error @below {{phase_c3: expected only ops of a phase of kind serial}}
+step.phase @p kind <serial> {
+  // expected-note @below {{but got arith.constant}}
+  %0 = arith.constant 0 : i32
+}
+
+// -----
+
+// expected-error @below {{phase_c3: expected one anchor, but got 0}}
+step.phase @p kind <panels> {
+^bb0(%x: !step.buffer<tokens, 64>):
+}
+
+// -----
+
+// expected-error @below {{phase_c3: expected one anchor, but got 2}}
+step.phase @p kind <panels> {
+^bb0(%x: !step.buffer<tokens, 64>, %w: !llm.weight<8x64xf32>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  %1 = llm.linear %0, [%w] : tensor<?x64xf32>, [!llm.weight<8x64xf32>] -> tensor<?x8xf32>
+  %2 = llm.linear %0, [%w] : tensor<?x64xf32>, [!llm.weight<8x64xf32>] -> tensor<?x8xf32>
+}
+
+// -----
+
+step.phase @p kind <rows> {
+^bb0(%x: !step.buffer<tokens, 64>):
+  // expected-error @below {{read_c1: expected a value of 64 columns, but got 'tensor<?x32xf32>'}}
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x32xf32>
+}
+
+// -----
+
+step.phase @p kind <rows> {
+^bb0(%x: !step.buffer<tokens, 64>, %y: !step.buffer<tokens, 65>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  // expected-error @below {{write_c1: expected a value of 65 columns, but got 'tensor<?x64xf32>'}}
+  step.write %0, %y : tensor<?x64xf32>, !step.buffer<tokens, 65>
+}
+
+// -----
+
+func.func @f() {
+  // expected-error @below {{expects parent op 'step.phase'}}
+  %0 = step.input <ids> : tensor<?xi32>
+  return
+}
