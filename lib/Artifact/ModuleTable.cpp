@@ -14,7 +14,8 @@ namespace kvasir {
 using namespace artifact;
 
 namespace {
-/// Typed access to a dictionary attribute; notes the first entry of a wrong type.
+/// Typed access to a dictionary attribute; notes the first entry of a wrong
+/// type.
 class Dictionary {
 public:
   Dictionary(mlir::DictionaryAttr dictionary, std::string &problem)
@@ -195,12 +196,11 @@ flatbuffers::Offset<Generation> TableBuilder::addGeneration() {
   if (!found)
     return 0;
   Dictionary generation(found, problem);
-  return CreateGeneration(fbb, generation.number("temperature"),
-                          generation.integer("top_k", -1, -1, maxInt),
-                          generation.number("top_p"),
-                          generation.number("min_p"),
-                          generation.number("repetition_penalty"),
-                          generation.boolean("do_sample"));
+  return CreateGeneration(
+      fbb, generation.number("temperature"),
+      generation.integer("top_k", -1, -1, maxInt), generation.number("top_p"),
+      generation.number("min_p"), generation.number("repetition_penalty"),
+      generation.boolean("do_sample"));
 }
 
 flatbuffers::Offset<Section>
@@ -249,13 +249,12 @@ TableBuilder::Vector<Cache> TableBuilder::addCaches() {
     }
     mlir::Type element = type.getElementType();
     auto name = fbb.CreateString(cache.getSymName().str());
-    caches.push_back(CreateCache(
-        fbb, name, cache.getLayer(),
-        element.isF32()   ? ElementType::f32
-        : element.isF16() ? ElementType::f16
-                          : ElementType::bf16,
-        type.getHeads(), type.getHeadSize(), type.getWindow(),
-        type.getPageBytes()));
+    caches.push_back(CreateCache(fbb, name, cache.getLayer(),
+                                 element.isF32()   ? ElementType::f32
+                                 : element.isF16() ? ElementType::f16
+                                                   : ElementType::bf16,
+                                 type.getHeads(), type.getHeadSize(),
+                                 type.getWindow(), type.getPageBytes()));
   }
   return fbb.CreateVector(caches);
 }
@@ -287,13 +286,19 @@ flatbuffers::Offset<Provenance> TableBuilder::addProvenance() {
 
 /// What runtimes refuse must not be written.
 llvm::Error TableBuilder::check() {
-  uint64_t vocabulary = model.integer("vocab_size", 0, 0, maxInt);
+  int64_t vocabulary = model.integer("vocab_size", 0, 0, maxInt);
   if (problem.empty() && model.string("architecture").empty())
     problem = "expected the module attribute llm.model to name an architecture";
   if (problem.empty() && vocabulary == 0)
     problem = "expected 'vocab_size' of llm.model to be at least 1";
+  std::vector<int32_t> ids = model.ids("eos");
+  ids.push_back(model.integer("bos", -1, -1, maxInt));
+  for (int32_t id : ids)
+    if (problem.empty() && id >= vocabulary)
+      problem = "bos or eos id " + std::to_string(id) +
+                " is not in the vocabulary of " + std::to_string(vocabulary);
   for (const ProgramPlan &program : contents.steps.programs)
-    if (problem.empty() && program.logitsStride < vocabulary)
+    if (problem.empty() && int64_t(program.logitsStride) < vocabulary)
       problem = "program @" + program.name + " has " +
                 std::to_string(program.logitsStride) +
                 " logits, but the vocabulary has " + std::to_string(vocabulary);
@@ -323,17 +328,18 @@ llvm::Expected<std::vector<uint8_t>> TableBuilder::run() {
   Offset<Section> tokenizer = 0;
   if (!options.tokenizer.empty())
     tokenizer = addSection(contents.tokenizer);
-  auto missing = addText(options.tokenizer.empty() ? options.tokenizerMissing : "");
+  auto missing =
+      addText(options.tokenizer.empty() ? options.tokenizerMissing : "");
   auto chatTemplate = addText(options.chatTemplate);
   auto generation = addGeneration();
   auto provenance = addProvenance();
   if (llvm::Error error = check())
     return std::move(error);
-  FinishModuleBuffer(
-      fbb, CreateModule(fbb, KVASIR_ABI_VERSION, modelTable, &bounds, functions,
-                        programVector, weights, weightsSection, caches, code,
-                        tokenizer, missing, chatTemplate, generation,
-                        provenance));
+  FinishModuleBuffer(fbb, CreateModule(fbb, KVASIR_ABI_VERSION, modelTable,
+                                       &bounds, functions, programVector,
+                                       weights, weightsSection, caches, code,
+                                       tokenizer, missing, chatTemplate,
+                                       generation, provenance));
   return std::vector<uint8_t>(fbb.GetBufferPointer(),
                               fbb.GetBufferPointer() + fbb.GetSize());
 }

@@ -45,7 +45,8 @@ llvm::Error OutputFile::failure(const char *what, int code) const {
     return llvm::createStringError(
         "cannot %s '%s': it needs %llu bytes, but %llu are free on its disk; "
         "make room or write it elsewhere",
-        what, path.c_str(), Wide(size), Wide(status.f_bavail) * status.f_frsize);
+        what, path.c_str(), Wide(size),
+        Wide(status.f_bavail) * status.f_frsize);
   }
   rlimit limit = {};
   if (code == EFBIG && getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
@@ -65,8 +66,7 @@ static std::string temporaryName(const std::string &name) {
 }
 
 llvm::Error OutputFile::open(bool unnamed) {
-  directoryFile =
-      ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  directoryFile = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directoryFile < 0)
     return failure("write", errno);
   if (unnamed)
@@ -122,8 +122,8 @@ llvm::Expected<OutputFile> OutputFile::create(llvm::StringRef path,
 
 OutputFile::OutputFile(OutputFile &&other) noexcept
     : directory(std::move(other.directory)), name(std::move(other.name)),
-      temporary(std::move(other.temporary)),
-      directoryFile(other.directoryFile), file(other.file), size(other.size) {
+      temporary(std::move(other.temporary)), directoryFile(other.directoryFile),
+      file(other.file), size(other.size) {
   other.directoryFile = other.file = -1;
   other.temporary.clear();
 }
@@ -172,15 +172,17 @@ llvm::Error OutputFile::nameTemporary() {
   return failure("name", errno);
 }
 
+llvm::Error OutputFile::flush() const {
+  return fsync(file) == 0 ? llvm::Error::success() : failure("write", errno);
+}
+
 llvm::Error OutputFile::commit() {
-  if (fsync(file) != 0)
-    return failure("write", errno);
   if (temporary.empty())
     if (llvm::Error error = nameTemporary())
       return error;
   // Replaces what is there; a file without a name cannot.
-  if (renameat(directoryFile, temporary.c_str(), directoryFile,
-               name.c_str()) != 0)
+  if (renameat(directoryFile, temporary.c_str(), directoryFile, name.c_str()) !=
+      0)
     return failure("name", errno);
   temporary.clear();
   fsync(directoryFile); // the name; what it names is safe already

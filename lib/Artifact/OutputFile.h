@@ -41,7 +41,10 @@ public:
   /// Asks the system to start to write the range to disk.
   void startWriteback(uint64_t size, uint64_t offset) const;
 
-  /// Waits until everything is on disk, then gives the file its name.
+  /// Waits until everything is on disk.
+  llvm::Error flush() const;
+
+  /// Gives the file its name; what had it before is replaced.
   llvm::Error commit();
 
 private:

@@ -1,5 +1,5 @@
-// Transpositions with vector registers of 16 bytes, which every x86-64 and AArch64 has.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Transpositions with vector registers of 16 bytes, which every x86-64 and
+// AArch64 has. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Pack.h"
 
 #include <algorithm>
@@ -23,7 +23,8 @@ static V4 high(V4 a, V4 b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
 
 /// A square of N x N elements, N filling a vector: to[c][r] = from[r][c].
 /// Interleaving rows i and i + N/2, log2(N) times, transposes.
-template <class Vector, class Element, size_t N = sizeof(Vector) / sizeof(Element)>
+template <class Vector, class Element,
+          size_t N = sizeof(Vector) / sizeof(Element)>
 static void transposeSquare(Element *to, size_t toStride, const Element *from,
                             size_t fromStride) {
   Vector rows[N], next[N];

@@ -1,6 +1,7 @@
-// The packing pipeline: threads pack chunks side by side, hash them in the order of the file, and
-// write them side by side again. Each thread owns two buffers of one chunk; that is all the memory.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The packing pipeline: threads pack chunks side by side, hash them in the
+// order of the file, and write them side by side again. Each thread owns two
+// buffers of one chunk; that is all the memory. SPDX-License-Identifier:
+// Apache-2.0 WITH LLVM-exception
 #include "PackWeights.h"
 
 #include "Hash.h"
@@ -56,8 +57,8 @@ llvm::Error checkSources(const WeightsPlan &plan,
         weight.storedRows, weight.storedColumns, &overflow);
     uint64_t bytes = elements;
     if (!overflow)
-      bytes = llvm::SaturatingMultiply(
-          elements, elementSize(weight.sourceType), &overflow);
+      bytes = llvm::SaturatingMultiply(elements, elementSize(weight.sourceType),
+                                       &overflow);
     if (!overflow && weight.sourceOffset <= file.size() &&
         bytes <= file.size() - weight.sourceOffset)
       continue;
@@ -77,10 +78,10 @@ namespace {
 /// Rows x columns of a weight that are contiguous in the artifact.
 struct Chunk {
   uint32_t weight;
-  bool last;                    ///< of its weight
-  uint64_t row, rows;           ///< whole panels, up to the weight's last row
+  bool last;          ///< of its weight
+  uint64_t row, rows; ///< whole panels, up to the weight's last row
   uint64_t column, columns;
-  uint64_t offset, size;        ///< in the weights section, in bytes
+  uint64_t offset, size; ///< in the weights section, in bytes
 };
 
 /// What is hashed in the order of the file.
@@ -133,8 +134,10 @@ void Packer::addChunks(uint32_t index, uint64_t chunkBytes) {
   uint64_t offset = weight.offset;
   for (uint64_t row = 0; row < weight.rows; row += groups * group)
     for (uint64_t column = 0; column < weight.columns; column += columns) {
-      Chunk chunk{index, false, row, std::min(groups * group, weight.rows - row),
-                  column, std::min(columns, weight.columns - column), offset, 0};
+      Chunk chunk{index,  false,
+                  row,    std::min(groups * group, weight.rows - row),
+                  column, std::min(columns, weight.columns - column),
+                  offset, 0};
       chunk.size =
           llvm::divideCeil(chunk.rows, group) * columnBytes * chunk.columns;
       offset += chunk.size;
@@ -194,8 +197,7 @@ void Packer::stop() {
 /// Waits for the chunks before this one; false when one of them failed.
 bool Packer::hashInTurn(uint64_t index, const char *packed) {
   std::unique_lock<std::mutex> lock(stage.mutex);
-  stage.turned.wait(lock,
-                    [&] { return stage.stopped || stage.turn == index; });
+  stage.turned.wait(lock, [&] { return stage.stopped || stage.turn == index; });
   if (stage.stopped)
     return false;
   lock.unlock(); // nobody else has this turn
@@ -236,8 +238,8 @@ llvm::Error Packer::process(uint64_t index, std::vector<char> &readBuffer,
 
 llvm::Error Packer::run() {
   unsigned threads = std::max(1u, settings.threads);
-  uint64_t chunkBytes =
-      std::clamp(settings.memoryCap / threads / 2, minChunkBytes, maxChunkBytes);
+  uint64_t chunkBytes = std::clamp(settings.memoryCap / threads / 2,
+                                   minChunkBytes, maxChunkBytes);
   for (uint32_t i = 0; i < plan.weights.size(); ++i)
     addChunks(i, chunkBytes);
   std::mutex mutex; // of the error

@@ -12,6 +12,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
 
@@ -174,16 +175,17 @@ llvm::Error Packager::write(OutputFile &output) {
       return error;
   PackSettings settings{options.memoryCap, threads, options.progress,
                         options.cancelled};
-  if (llvm::Error error =
-          packWeights(contents.weights, files, output,
-                      contents.weightsSection.offset, settings))
+  if (llvm::Error error = packWeights(contents.weights, files, output,
+                                      contents.weightsSection.offset, settings))
     return error;
   for (const SourceFile &file : files)
     if (llvm::Error error = file.checkUnchanged())
       return error;
   if (llvm::Error error = writeTable(output))
     return error;
-  if (llvm::Error error = checkCancelled(options))
+  if (llvm::Error error = output.flush())
+    return error;
+  if (llvm::Error error = checkCancelled(options)) // flushing takes its time
     return error;
   return output.commit();
 }
@@ -193,6 +195,11 @@ llvm::Expected<PackageResult> Packager::run(llvm::StringRef outputPath) {
     return std::move(error);
   if (llvm::Error error = openInputs())
     return std::move(error);
+  for (const SourceFile &file : files)
+    if (llvm::sys::fs::equivalent(file.path(), outputPath))
+      return llvm::createStringError("'" + outputPath.str() +
+                                     "' is one of the inputs; write the "
+                                     "artifact to another file");
   if (llvm::Error error = placeSections())
     return std::move(error);
   FileSizeSignalBlock noSignal;

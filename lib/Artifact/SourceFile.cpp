@@ -1,5 +1,5 @@
-// Reading of source files. Not mapped: a file that shrinks under a mapping ends the process.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Reading of source files. Not mapped: a file that shrinks under a mapping ends
+// the process. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "SourceFile.h"
 
 #include "Hash.h"
@@ -24,8 +24,7 @@ llvm::Expected<SourceFile> SourceFile::open(std::string path) {
   SourceFile source;
   source.name = std::move(path);
   // Not to wait for a writer, should it be a pipe.
-  source.file =
-      ::open(source.name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  source.file = ::open(source.name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat status;
   if (source.file < 0 || fstat(source.file, &status) != 0)
     return failed("open", source.name, llvm::sys::StrError(errno));

@@ -68,8 +68,8 @@ void Planner::collectSymbols() {
   }
 }
 
-llvm::Expected<artifact::Operand>
-Planner::resolveWeight(llm::GetWeightOp get, bool streamed) {
+llvm::Expected<artifact::Operand> Planner::resolveWeight(llm::GetWeightOp get,
+                                                         bool streamed) {
   mlir::StringAttr name = get.getNameAttr().getAttr();
   llm::WeightOp weight = weights.lookup(name);
   if (!weight || !weight.getLayout())
@@ -149,7 +149,8 @@ llvm::Error Planner::addRow(step::RunOp run) {
     return broken("phase @" + run.getPhase() + " has " +
                   llvm::Twine(streamed.size()) + " arguments, but got " +
                   llvm::Twine(run->getNumOperands()));
-  RowPlan row{function, int32_t(run.getLayer()), {}, convertCost(run.getCost())};
+  RowPlan row{
+      function, int32_t(run.getLayer()), {}, convertCost(run.getCost())};
   for (auto [index, value] : llvm::enumerate(run->getOperands())) {
     auto operand = resolve(value, streamed[index]);
     if (!operand)
@@ -197,8 +198,7 @@ llvm::Error Planner::addProgram(step::ProgramOp program) {
 
 llvm::Expected<StepPlan> Planner::run() {
   collectSymbols();
-  llvm::SmallVector<step::ProgramOp> programs(
-      module.getOps<step::ProgramOp>());
+  llvm::SmallVector<step::ProgramOp> programs(module.getOps<step::ProgramOp>());
   if (programs.empty())
     return broken("there is no step.program");
   // A step takes the first program that admits it; 0 admits all.

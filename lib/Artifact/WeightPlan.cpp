@@ -67,10 +67,9 @@ static llvm::Expected<WeightPlan> planWeight(llm::WeightOp op) {
                                    " is a vector, but its layout is panel16");
   std::optional<uint64_t> bytes = packedBytes(plan);
   if (!bytes)
-    return llvm::createStringError("weight @" + plan.name + " has " +
-                                   std::to_string(plan.rows) + " x " +
-                                   std::to_string(plan.columns) +
-                                   " elements, which is too large");
+    return llvm::createStringError(
+        "weight @" + plan.name + " has " + std::to_string(plan.rows) + " x " +
+        std::to_string(plan.columns) + " elements, which is too large");
   plan.size = *bytes;
   return plan;
 }

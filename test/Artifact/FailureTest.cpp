@@ -23,7 +23,7 @@ protected:
     std::string shape = std::to_string(rows) + "x1024xbf16";
     std::string type = "!llm.weight<" + shape + ">";
     return parse(moduleOf("llm.weight @w : " + type +
-                              " from <file = \"w.bin\", offset = 0, "
+                              " from #llm.source<file = \"w.bin\", offset = 0, "
                               "stored = tensor<" +
                               shape + ">> layout <panel16>\n",
                           {{"w", type}}));
@@ -131,6 +131,13 @@ TEST_F(FailureTest, OutputThatCannotBe) {
             std::string::npos);
 }
 
+TEST_F(FailureTest, OutputThatIsAnInput) {
+  auto module = matrix(16, 16 * 2048);
+  std::filesystem::create_symlink(directory / "model" / "w.bin", output());
+  EXPECT_NE(write(*module).find("is one of the inputs"), std::string::npos);
+  EXPECT_EQ(std::filesystem::file_size(output()), 16u * 2048);
+}
+
 TEST_F(FailureTest, KeepsLinks) {
   auto module = matrix(16, 16 * 2048);
   std::filesystem::path real = directory / "real.kvasir";
@@ -150,6 +157,7 @@ TEST_F(FailureTest, NamedTemporary) {
   EXPECT_EQ(outputs(), std::vector<std::string>{});
   auto file = cantFail(OutputFile::create(output(), 100, /*unnamed=*/false));
   EXPECT_FALSE(file.write("x", 1, 99));
+  EXPECT_FALSE(file.flush());
   EXPECT_FALSE(file.commit());
   EXPECT_EQ(outputs(), std::vector<std::string>{"m.kvasir"});
   EXPECT_EQ(readFile(output()).size(), 100u);
@@ -167,6 +175,15 @@ TEST_F(FailureTest, ModelWithoutArchitecture) {
   expectFailure(*module, "llm.model to name an architecture");
 }
 
+TEST_F(FailureTest, IdOutsideTheVocabulary) {
+  auto module = matrix(16, 16 * 2048);
+  auto model = (*module)->getAttrOfType<mlir::DictionaryAttr>("llm.model");
+  mlir::NamedAttrList entries(model);
+  entries.set("eos", mlir::DenseI64ArrayAttr::get(&context, {3, 16}));
+  (*module)->setAttr("llm.model", entries.getDictionary(&context));
+  expectFailure(*module, "eos id 16 is not in the vocabulary of 16");
+}
+
 /// Anonymous memory of this process in bytes.
 uint64_t anonymousBytes() {
   std::ifstream status("/proc/self/status");
@@ -181,11 +198,15 @@ TEST_F(FailureTest, MemoryStaysUnderTheCap) {
   auto module = matrix(rows, rows * 2048);
   options.memoryCap = 16 << 20;
   uint64_t before = anonymousBytes(), peak = 0;
-  options.progress = [&](uint64_t, uint64_t) {
+  std::atomic<bool> cancelled = false; // at the end: nothing goes to disk
+  options.cancelled = &cancelled;
+  options.progress = [&](uint64_t done, uint64_t total) {
     peak = std::max(peak, anonymousBytes());
+    EXPECT_EQ(total, rows * 2048);
+    cancelled = done == total;
   };
-  EXPECT_EQ(write(*module), "");
-  EXPECT_EQ(std::filesystem::file_size(output()) >> 20, 585u);
+  expectFailure(*module, "interrupted");
+  EXPECT_TRUE(cancelled);
   EXPECT_LT(peak - before, options.memoryCap + (8 << 20));
 }
 

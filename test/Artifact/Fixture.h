@@ -1,5 +1,5 @@
-// A small lowered module over a made weights file, and what comes of writing it.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A small lowered module over a made weights file, and what comes of writing
+// it. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_TEST_ARTIFACT_FIXTURE_H
 #define KVASIR_TEST_ARTIFACT_FIXTURE_H
 
@@ -45,8 +45,8 @@ inline std::string randomBytes(size_t count, unsigned seed) {
 class ArtifactTest : public testing::Test {
 protected:
   void SetUp() override {
-    std::string name = std::filesystem::temp_directory_path() /
-                       "kvasir-artifact-test-XXXXXX";
+    std::string name =
+        std::filesystem::temp_directory_path() / "kvasir-artifact-test-XXXXXX";
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     directory = name;
     std::filesystem::create_directory(directory / "model");
@@ -65,16 +65,16 @@ protected:
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     EXPECT_TRUE(module);
     if (module)
-      (*module)->setAttr("llm.directory",
-                         mlir::StringAttr::get(
-                             &context, (directory / "model").string()));
+      (*module)->setAttr(
+          "llm.directory",
+          mlir::StringAttr::get(&context, (directory / "model").string()));
     return module;
   }
 
   /// A module whose one row uses the weights given as `llm.weight` lines.
-  std::string moduleOf(const std::string &weights,
-                       const std::vector<std::pair<std::string, std::string>>
-                           &uses) {
+  std::string
+  moduleOf(const std::string &weights,
+           const std::vector<std::pair<std::string, std::string>> &uses) {
     std::string arguments, operands, types, gets;
     for (size_t i = 0; i < uses.size(); ++i) {
       std::string index = std::to_string(i), comma = i ? ", " : "";
@@ -89,7 +89,8 @@ protected:
            weights + "step.phase @p kind <rows> {\n^bb0(" + arguments +
            "):\n}\nstep.program @decode max_tokens 0 {\n" + gets +
            "  %l = step.buffer \"l\" slot 0 : !step.buffer<rows, 16>\n"
-           "  step.run @p(" + operands + ") layer 0 cost <> : " + types +
+           "  step.run @p(" +
+           operands + ") layer 0 cost <> : " + types +
            "\n  step.logits %l : !step.buffer<rows, 16>\n}\n}\n";
   }
 

@@ -16,10 +16,10 @@ module attributes {llm.model = {architecture = "llama", name = "tiny", layers = 
     vocab_size = 20 : i64, heads = 4 : i64, kv_heads = 2 : i64, head_size = 8 : i64, parameters = 1000 : i64,
     max_context = 128 : i64, weight_type = "bf16", bos = 1 : i64, eos = [2 : i64, 3 : i64],
     generation = {temperature = 0.5 : f64, top_k = 40 : i64, do_sample = true}}} {
-  llm.weight @unused : !llm.weight<4x4xbf16> from <file = "a.bin", offset = 0, stored = tensor<4x4xbf16>> layout <row_major>
-  llm.weight @late : !llm.weight<20x32xbf16> from <file = "a.bin", offset = 64, stored = tensor<20x32xbf16>> layout <panel16>
-  llm.weight @norm : !llm.weight<32xbf16> from <file = "a.bin", offset = 0, stored = tensor<32xbf16>> layout <row_major>
-  llm.weight @q : !llm.weight<40x32xf32> from <file = "b.bin", offset = 8, stored = tensor<40x32xf32>> layout <panel16>
+  llm.weight @unused : !llm.weight<4x4xbf16> from #llm.source<file = "a.bin", offset = 0, stored = tensor<4x4xbf16>> layout <row_major>
+  llm.weight @late : !llm.weight<20x32xbf16> from #llm.source<file = "a.bin", offset = 64, stored = tensor<20x32xbf16>> layout <panel16>
+  llm.weight @norm : !llm.weight<32xbf16> from #llm.source<file = "a.bin", offset = 0, stored = tensor<32xbf16>> layout <row_major>
+  llm.weight @q : !llm.weight<40x32xf32> from #llm.source<file = "b.bin", offset = 8, stored = tensor<40x32xf32>> layout <panel16>
   kv.cache @l0 layer 0 : !kv.paged<2x8xbf16, window = 12>
   kv.cache @l1 layer 1 : !kv.paged<2x8xf32>
   step.phase @first kind <panels> {
@@ -181,9 +181,12 @@ TEST_F(PackageTest, Programs) {
     EXPECT_TRUE(same(*row->operands()->Get(i), expected[i])) << i;
   const Row *other = table->programs()->Get(1)->rows()->Get(0);
   EXPECT_EQ(other->layer(), -1);
-  EXPECT_TRUE(same(*other->operands()->Get(0), Operand(OperandKind::weight, 2, 0)));
-  EXPECT_TRUE(same(*other->operands()->Get(1), Operand(OperandKind::cache, 1, 0)));
-  EXPECT_TRUE(same(*other->operands()->Get(2), Operand(OperandKind::counter, 0, 0)));
+  EXPECT_TRUE(
+      same(*other->operands()->Get(0), Operand(OperandKind::weight, 2, 0)));
+  EXPECT_TRUE(
+      same(*other->operands()->Get(1), Operand(OperandKind::cache, 1, 0)));
+  EXPECT_TRUE(
+      same(*other->operands()->Get(2), Operand(OperandKind::counter, 0, 0)));
 }
 
 TEST_F(PackageTest, CachesAndWeights) {
@@ -272,7 +275,8 @@ protected:
                  << (c.transpose ? " transposed" : "")
                  << (c.panels ? " panels" : ""));
     auto shape = [&](uint64_t rows, uint64_t columns) {
-      return std::to_string(rows) + "x" + std::to_string(columns) + "x" + c.type;
+      return std::to_string(rows) + "x" + std::to_string(columns) + "x" +
+             c.type;
     };
     uint64_t storedRows = c.rows + c.extra, bytes = c.type == "f32" ? 4 : 2;
     std::string source = randomBytes(storedRows * c.columns * bytes, c.rows);
@@ -280,7 +284,7 @@ protected:
     std::string type = "!llm.weight<" + shape(c.rows, c.columns) + ">";
     std::string text =
         "llm.weight @w : " + type +
-        " from <file = \"w.bin\", offset = 24, stored = tensor<" +
+        " from #llm.source<file = \"w.bin\", offset = 24, stored = tensor<" +
         (c.transpose ? shape(c.columns, storedRows)
                      : shape(storedRows, c.columns)) +
         ">, transpose = " + (c.transpose ? "true" : "false") +
@@ -326,7 +330,8 @@ TEST_F(PackingTest, RoundTripInChunks) {
 
 TEST_F(PackingTest, WidensVectors) {
   // 1.0 and -2.0 in each type.
-  std::string bytes("\x80\x3f\x00\xc0\x00\x3c\x00\xc0\x00\x00\x80\x3f\x00\x00\x00\xc0", 16);
+  std::string bytes(
+      "\x80\x3f\x00\xc0\x00\x3c\x00\xc0\x00\x00\x80\x3f\x00\x00\x00\xc0", 16);
   writeFile(directory / "model" / "v.bin", bytes);
   std::string text;
   std::vector<std::pair<std::string, std::string>> uses;
@@ -334,7 +339,7 @@ TEST_F(PackingTest, WidensVectors) {
   for (std::string type : {"bf16", "f16", "f32"}) {
     std::string weight = "!llm.weight<2x" + type + ">";
     text += "llm.weight @" + type + " : " + weight +
-            " from <file = \"v.bin\", offset = " +
+            " from #llm.source<file = \"v.bin\", offset = " +
             std::to_string(offset) + ", stored = tensor<2x" + type +
             ">> layout <row_major>\n";
     uses.push_back({type, weight});

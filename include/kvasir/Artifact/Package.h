@@ -1,5 +1,6 @@
-// Writes an artifact: a lowered module, its code objects and its weights, packed while they are read.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Writes an artifact: a lowered module, its code objects and its weights,
+// packed while they are read. SPDX-License-Identifier: Apache-2.0 WITH
+// LLVM-exception
 #ifndef KVASIR_ARTIFACT_PACKAGE_H
 #define KVASIR_ARTIFACT_PACKAGE_H
 
@@ -31,14 +32,15 @@ struct PackageOptions {
   uint32_t maxStepTokens = 1;
 
   std::vector<CodeObjectInput> codeObjects;
-  /// The compiled tokenizer (Tokenizer.fbs); empty: `tokenizerMissing` says why.
+  /// The compiled tokenizer (Tokenizer.fbs); empty: `tokenizerMissing` says
+  /// why.
   std::vector<uint8_t> tokenizer;
   std::string tokenizerMissing;
   std::string chatTemplate;
 
-  std::string compiler;                 ///< name and version
-  std::vector<std::string> options;     ///< what it was told
-  std::vector<std::string> inputPaths;  ///< files read beside those of weights
+  std::string compiler;                ///< name and version
+  std::vector<std::string> options;    ///< what it was told
+  std::vector<std::string> inputPaths; ///< files read beside those of weights
 
   /// Bound on the buffers that packing takes, in bytes; at least 256 KiB are
   /// taken for each thread.
