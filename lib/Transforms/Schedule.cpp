@@ -220,8 +220,8 @@ public:
       for (auto [operand, argument] :
            llvm::zip(run.operands, run.phase.getBody().front().getArguments()))
         values.push_back(resolve(operand, argument.getType(), index));
-      auto phase = FlatSymbolRefAttr::get(run.phase.getSymNameAttr());
-      step::RunOp::create(builder, run.phase.getLoc(), phase, values, run.layer, run.cost);
+      step::RunOp::create(builder, run.phase.getLoc(), run.phase.getSymName(), values, run.layer,
+                          run.cost);
     }
     step::LogitsOp::create(builder, loc, resolved.lookup(output));
   }

@@ -189,10 +189,13 @@ private:
   }
 
   /// Decode repeats the pending work on rows in every worker; prefill divides it first. What
-  /// writes a cache is never repeated.
+  /// writes a cache is never repeated; nor is the step's beginning, so that the first layer runs
+  /// the same functions as the others.
   void addLinear(Operation *op) {
     bool repeat = kind == ProgramKind::decode &&
-                  llvm::none_of(pending, [](Operation *p) { return isa<kv::AppendOp>(p); });
+                  llvm::none_of(pending, [](Operation *p) {
+                    return isa<kv::AppendOp, llm::EmbeddingOp, llm::RopeTableOp>(p);
+                });
     if (!repeat)
       flush();
     open(step::PhaseKind::panels, pending);

@@ -161,7 +161,11 @@ Value Emitter::stack(int64_t bytes) {
 //===----------------------------------------------------------------------===//
 
 void Emitter::loop(Value from, Value to, int64_t step, Body body) {
-  scf::ForOp::create(b, from, to, c(step), ValueRange{},
+  loopBy(from, to, c(step), body);
+}
+
+void Emitter::loopBy(Value from, Value to, Value step, Body body) {
+  scf::ForOp::create(b, from, to, step, ValueRange{},
                      [&](OpBuilder &, Location, Value i, ValueRange) {
                        OpBuilder::InsertionGuard guard(b);
                        Block *block = i.getParentBlock();

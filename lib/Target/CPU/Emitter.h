@@ -86,6 +86,7 @@ public:
   using Body = llvm::function_ref<void(Value)>;
   using Fold = llvm::function_ref<llvm::SmallVector<Value>(Value, ValueRange)>;
   void loop(Value from, Value to, int64_t step, Body body);
+  void loopBy(Value from, Value to, Value step, Body body);
   llvm::SmallVector<Value> fold(Value from, Value to, int64_t step, ValueRange init, Fold body);
   void when(Value condition, llvm::function_ref<void()> body);
   void either(Value condition, llvm::function_ref<void()> yes, llvm::function_ref<void()> no);

@@ -37,7 +37,7 @@ llvm::Error optimize(llvm::Module &module, const CPUVariant &variant) {
   tuning.LoopVectorization = false;
   tuning.SLPVectorization = false;
   tuning.LoopInterleaving = false;
-  tuning.LoopUnrolling = true;
+  tuning.LoopUnrolling = false; // emitters unroll what is worth it
   llvm::PassBuilder builder(machine->get(), tuning);
 
   llvm::LoopAnalysisManager loops;

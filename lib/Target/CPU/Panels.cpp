@@ -1,0 +1,313 @@
+// Phases of linear layers: microkernels over panels of 16 rows, one chain of fma per output with K
+// ascending whatever the number of tokens, panels or workers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "PhaseEmitter.h"
+
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/EquivalenceClasses.h"
+
+using namespace mlir;
+using namespace kvasir;
+using namespace kvasir::cpu;
+
+namespace {
+
+/// Most tokens that a microkernel takes; a decode step is one tile of up to as many.
+constexpr int64_t mostTokens = 16;
+/// Tokens of a tile in steps that have more than mostTokens.
+constexpr int64_t prefillTokens = 12;
+/// Panels that are computed side by side: two independent chains for each token.
+constexpr int64_t mostPanels = 2;
+/// Bytes of weights ahead of the loads that are prefetched.
+constexpr int64_t prefetchDistance = 6144;
+
+/// Linear layers of one encoding, K and stride of x share their code.
+struct Shape {
+  Type element;
+  int64_t k;       // inputs
+  int64_t xStride; // bytes from one row of x to the next
+
+  int64_t panelBytes() const { return panelRows * k * bytesOf(element); }
+  std::string name() const {
+    std::string name;
+    llvm::raw_string_ostream(name) << "linear_" << element << "_k" << k << "_x" << xStride;
+    return name;
+  }
+};
+
+/// Emits the functions that compute tiles of a linear layer.
+class LinearEmitter {
+public:
+  LinearEmitter(PhaseEmitter &e, Shape shape) : e(e), shape(shape) {}
+
+  /// (x, panel, tile, tokens, panels): tile[panels][tokens][16] from contiguous panels.
+  func::FuncOp dispatcher();
+
+private:
+  func::FuncOp kernel(int64_t tokens, int64_t panels);
+  void emitPass(Value x, ValueRange panels, Value tile, int64_t tokens, int64_t lane,
+                int64_t lanes);
+  func::FuncOp declare(const std::string &name, ArrayRef<Type> inputs,
+                       llvm::function_ref<void(ValueRange)> body);
+  void emitCase(int64_t tokens, int64_t panels, ValueRange arguments);
+  /// f32 accumulators of 16 lanes that fit the registers beside weights and inputs.
+  int64_t accumulators() const { return e.variant.vectorBits >= 512 ? 24 : 6; }
+
+  PhaseEmitter &e;
+  Shape shape;
+};
+
+/// Linear results whose epilogues belong together: a worker owns the same panels of each.
+struct Group {
+  SmallVector<unsigned> results;
+  SmallVector<Operation *> epilogue;
+  int64_t outputs;
+};
+
+/// Emits a phase of kind panels.
+class PanelsEmitter {
+public:
+  explicit PanelsEmitter(PhaseEmitter &e) : e(e) {
+    linear = *e.phase.getBody().front().getOps<llm::LinearOp>().begin();
+  }
+  void emit();
+
+private:
+  void emitPrologue();
+  SmallVector<Group> groups();
+  void emitGroup(const Group &group);
+  void emitTile(const Group &group, Value tokens, Value panels, Value panel, Value firstToken);
+  void emitEpilogue(const Group &group, Value offset, Value token, Value column, Value tileStride);
+
+  PhaseEmitter &e;
+  llm::LinearOp linear;
+  Value tile; // scratch of the microkernels: [results of the group][panels][tokens][16] f32
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Microkernels
+//===----------------------------------------------------------------------===//
+
+/// One pass over K for `lanes` of the panels' 16 rows, starting at `lane`: an accumulator for each
+/// panel and token.
+void LinearEmitter::emitPass(Value x, ValueRange panels, Value tile, int64_t tokens, int64_t lane,
+                             int64_t lanes) {
+  int64_t bytes = bytesOf(shape.element), row = panelRows * bytes;
+  int64_t unroll = shape.k % 4 == 0 ? 4 : shape.k % 2 == 0 ? 2 : 1;
+  auto body = [&](Value k, ValueRange before) {
+    SmallVector<Value> sums(before), lines;
+    for (Value panel : panels)
+      lines.push_back(e.at(panel, e.mul(k, e.c(row))));
+    for (Value line : lines)
+      for (int64_t ahead = 0; lane == 0 && ahead < unroll * row; ahead += 64)
+        e.prefetch(e.at(line, ahead + prefetchDistance));
+    Value inputs = e.at(x, e.mul(k, e.c(4)));
+    for (int64_t u = 0; u < unroll; ++u) {
+      SmallVector<Value> weights;
+      for (Value line : lines)
+        weights.push_back(e.loadAs(shape.element, e.at(line, u * row + lane * bytes), lanes));
+      for (int64_t t = 0; t < tokens; ++t) {
+        Value input = e.load(e.f32(), e.at(inputs, t * shape.xStride + u * 4));
+        for (auto [p, weight] : llvm::enumerate(weights)) {
+          Value &sum = sums[p * tokens + t];
+          sum = e.fma(weight, e.splat(input, lanes), sum);
+        }
+      }
+    }
+    return sums;
+  };
+  SmallVector<Value> sums(panels.size() * tokens, e.constant(e.vec(lanes), 0));
+  sums = e.fold(e.c(0), e.c(shape.k), unroll, sums, body);
+  for (auto [i, sum] : llvm::enumerate(sums))
+    e.store(sum, e.at(tile, i * panelRows * 4 + lane * 4), lanes * 4);
+}
+
+func::FuncOp LinearEmitter::declare(const std::string &name, ArrayRef<Type> inputs,
+                                    llvm::function_ref<void(ValueRange)> body) {
+  auto module = e.function->getParentOfType<ModuleOp>();
+  if (auto known = module.lookupSymbol<func::FuncOp>(name))
+    return known;
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPoint(e.function);
+  auto function = e.declareInternal(name, inputs);
+  body(function.getArguments());
+  return function;
+}
+
+func::FuncOp LinearEmitter::kernel(int64_t tokens, int64_t panels) {
+  std::string name = shape.name() + "_m" + std::to_string(tokens) + "_p" + std::to_string(panels);
+  return declare(name, {e.ptr(), e.ptr(), e.ptr()}, [&](ValueRange arguments) {
+    SmallVector<Value> streams;
+    for (int64_t p = 0; p < panels; ++p)
+      streams.push_back(e.at(arguments[1], e.c(p * shape.panelBytes())));
+    // With few registers, many tokens take a panel in two halves: every chain stays what it is.
+    bool halves = panels * tokens > accumulators();
+    int64_t lanes = halves ? panelRows / 2 : panelRows;
+    for (int64_t lane = 0; lane < panelRows; lane += lanes)
+      emitPass(arguments[0], streams, arguments[2], tokens, lane, lanes);
+  });
+}
+
+/// A kernel for all panels, or one panel after the other where accumulators would not fit.
+void LinearEmitter::emitCase(int64_t tokens, int64_t panels, ValueRange arguments) {
+  int64_t together = panels * tokens <= accumulators() ? panels : 1;
+  for (int64_t p = 0; p < panels; p += together)
+    func::CallOp::create(e.b, kernel(tokens, together),
+                         ValueRange{arguments[0], e.at(arguments[1], e.c(p * shape.panelBytes())),
+                                    e.at(arguments[2], p * tokens * panelRows * 4)});
+}
+
+func::FuncOp LinearEmitter::dispatcher() {
+  Type p = e.ptr(), i = e.i64();
+  return declare(shape.name(), {p, p, p, i, i}, [&](ValueRange arguments) {
+    Value which = e.add(e.mul(e.sub(arguments[4], e.c(1)), e.c(mostTokens)), arguments[3]);
+    e.switchOn(
+        which, mostPanels * mostTokens,
+        [&](int64_t n) {
+          int64_t tokens = (n - 1) % mostTokens + 1, panels = (n - 1) / mostTokens + 1;
+          emitCase(tokens, panels, arguments);
+        },
+        [] {});
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// The phase
+//===----------------------------------------------------------------------===//
+
+void PanelsEmitter::emitPrologue() {
+  Block &body = e.phase.getBody().front();
+  for (Operation &op : body) {
+    if (&op == linear.getOperation())
+      break;
+    if (isa<step::ReadOp, step::InputOp>(op))
+      continue;
+    e.loop(e.c(0), e.extent(op.getResult(0)), 1, [&](Value row) { e.emitRow(&op, row); });
+  }
+  // What later phases read of it is written once, row by row in turn.
+  for (auto write : body.getOps<step::WriteOp>()) {
+    Value home = homeOf(write.getValue());
+    if (home == write.getBuffer() || !isa<step::BufferType>(home.getType()))
+      continue;
+    auto [first, last] = e.ownRange(e.extent(write.getValue()));
+    e.loop(first, last, 1, [&](Value row) {
+      e.copyRow(e.bufferRow(home, row), e.bufferRow(write.getBuffer(), row),
+                featuresOf(write.getValue()));
+    });
+  }
+}
+
+SmallVector<Group> PanelsEmitter::groups() {
+  llvm::EquivalenceClasses<unsigned> classes;
+  DenseMap<Value, unsigned> resultOf; // every epilogue value -> one linear result it stems from
+  for (auto [index, result] : llvm::enumerate(linear.getResults())) {
+    classes.insert(index);
+    resultOf[result] = index;
+  }
+  SmallVector<Operation *> epilogue;
+  for (Operation *op = linear->getNextNode(); op; op = op->getNextNode()) {
+    if (!op->hasTrait<llm::ElementwiseOp>())
+      continue;
+    for (Value operand : op->getOperands()) {
+      auto it = resultOf.find(operand);
+      if (it == resultOf.end())
+        continue;
+      auto [own, inserted] = resultOf.try_emplace(op->getResult(0), it->second);
+      classes.unionSets(own->second, it->second);
+    }
+    epilogue.push_back(op);
+  }
+  std::map<unsigned, Group> byLeader; // ordered: the code must not depend on addresses
+  for (unsigned i = 0; i < linear.getNumResults(); ++i)
+    byLeader[classes.getLeaderValue(i)].results.push_back(i);
+  for (Operation *op : epilogue)
+    byLeader[classes.getLeaderValue(resultOf.lookup(op->getResult(0)))].epilogue.push_back(op);
+  SmallVector<Group> groups;
+  for (auto &[leader, group] : byLeader) {
+    group.outputs = featuresOf(linear.getResult(group.results.front()));
+    groups.push_back(group);
+  }
+  llvm::sort(groups, [](const Group &x, const Group &y) { return x.results[0] < y.results[0]; });
+  return groups;
+}
+
+void PanelsEmitter::emit() {
+  emitPrologue();
+  for (const Group &group : groups()) {
+    tile = e.stack(group.results.size() * mostPanels * mostTokens * panelRows * 4);
+    emitGroup(group);
+  }
+}
+
+/// A decode step is one tile of tokens; in a longer step, panels stay in the cache while all tokens
+/// pass by.
+void PanelsEmitter::emitGroup(const Group &group) {
+  Value count = e.extent(linear.getResult(0));
+  Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(prefillTokens), e.c(mostTokens));
+  auto [first, last] = e.ownRange(e.c((group.outputs + panelRows - 1) / panelRows));
+  Value end = last;
+  e.loop(first, end, mostPanels, [&](Value panel) {
+    Value panels = e.minimum(e.c(mostPanels), e.sub(end, panel));
+    e.loopBy(e.c(0), count, atOnce, [&](Value token) {
+      emitTile(group, e.minimum(atOnce, e.sub(count, token)), panels, panel, token);
+    });
+  });
+}
+
+/// The microkernels of all results of the group, then the epilogue.
+void PanelsEmitter::emitTile(const Group &group, Value tokens, Value panels, Value panel,
+                             Value firstToken) {
+  auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
+  Value x = e.rowAddress(linear.getX(), firstToken);
+  Value tileStride = e.mul(e.mul(panels, tokens), e.c(panelRows * 4)); // bytes for each result
+  for (auto [index, result] : llvm::enumerate(group.results)) {
+    auto type = cast<llm::WeightType>(linear.getWeights()[result].getType());
+    Shape shape{type.getElementType(), type.getColumns(), input.getRowBytes()};
+    Value weights = e.at(e.operand(linear.getWeights()[result]),
+                         e.mul(panel, e.c(shape.panelBytes())));
+    Value out = e.at(tile, e.mul(tileStride, e.c(index)));
+    func::CallOp::create(e.b, LinearEmitter(e, shape).dispatcher(),
+                         ValueRange{x, weights, out, tokens, panels});
+  }
+  e.loop(e.c(0), panels, 1, [&](Value p) {
+    Value column = e.mul(e.add(panel, p), e.c(panelRows * 4));
+    e.loop(e.c(0), tokens, 1, [&](Value t) {
+      Value offset = e.mul(e.add(e.mul(p, tokens), t), e.c(panelRows * 4));
+      emitEpilogue(group, offset, e.add(firstToken, t), column, tileStride);
+    });
+  });
+}
+
+/// 16 outputs of one token: bias, epilogue ops, writes.
+void PanelsEmitter::emitEpilogue(const Group &group, Value offset, Value token, Value column,
+                                 Value tileStride) {
+  Type vector = e.vec(panelRows);
+  DenseMap<Value, Value> known;
+  for (auto [index, result] : llvm::enumerate(group.results)) {
+    Value sums = e.at(tile, e.mul(tileStride, e.c(index)));
+    Value sum = e.load(vector, e.at(sums, offset));
+    if (!linear.getBiases().empty())
+      sum = e.fadd(sum, e.load(vector, e.at(e.operand(linear.getBiases()[result]), column)));
+    known[linear.getResult(result)] = sum;
+  }
+  for (Operation *op : group.epilogue) {
+    SmallVector<Value> operands;
+    for (Value operand : op->getOperands()) {
+      Value &value = known[operand];
+      if (!value)
+        value = e.load(vector, e.at(e.rowAddress(operand, token), column));
+      operands.push_back(value);
+    }
+    known[op->getResult(0)] = e.emitElementwise(op, operands);
+  }
+  for (auto write : e.phase.getBody().front().getOps<step::WriteOp>())
+    if (Operation *op = write.getValue().getDefiningOp())
+      if (op == linear.getOperation() ? llvm::any_of(group.results, [&](unsigned r) {
+            return linear.getResult(r) == write.getValue();
+          }) : llvm::is_contained(group.epilogue, op))
+        e.store(known.lookup(write.getValue()), e.at(e.bufferRow(write.getBuffer(), token), column));
+}
+
+void cpu::emitPanels(PhaseEmitter &e) { PanelsEmitter(e).emit(); }

@@ -1,0 +1,97 @@
+// What the emitters of all kinds of phases share: arguments, operands, homes of values, row ops.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_LIB_TARGET_CPU_PHASEEMITTER_H
+#define KVASIR_LIB_TARGET_CPU_PHASEEMITTER_H
+
+#include "Emitter.h"
+
+#include "dialects/KV/KV.h"
+#include "dialects/LLM/LLM.h"
+#include "dialects/Step/Step.h"
+#include "kvasir/Target/Codegen.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace kvasir::cpu {
+
+/// Emits one step.phase as a function of type kvasir_phase_fn (kvasir-c/abi.h).
+class PhaseEmitter : public Emitter {
+public:
+  /// `b` stands in the function's body; `function` has the four arguments of kvasir_phase_fn.
+  PhaseEmitter(mlir::ImplicitLocOpBuilder &b, step::PhaseOp phase, mlir::func::FuncOp function,
+               const target::CPUVariant &variant);
+
+  void emit();
+
+  //--- the step's arguments
+  Value tokens, rows, blocks; // i64
+  Value worker, workers;      // i64
+  Value inputArray(step::InputKind kind);
+  Value argsField(size_t offset); // a pointer field of kvasir_step_args
+
+  //--- operands
+  /// The pointer handed in for a block argument of the phase.
+  Value operand(Value blockArgument);
+  /// The address of row `row` of a value that lies in a buffer.
+  Value rowAddress(Value value, Value row);
+  /// The address of row `row` of a buffer argument.
+  Value bufferRow(Value buffer, Value row);
+  /// Number of rows of a value at run time.
+  Value extent(Value value);
+  /// The page table of request `request`: one i32 for every 64 positions.
+  Value tableOf(Value request);
+  /// The page that holds position `position` of request `request`.
+  Value pageOf(Value cache, Value request, Value position);
+
+  //--- parts of bodies
+  /// Emits a row op (or kv.append) for one row. Results go to their homes.
+  void emitRow(mlir::Operation *op, Value row);
+  /// One elementwise op on values at hand.
+  Value emitElementwise(mlir::Operation *op, ValueRange operands);
+  Value emitActivation(llm::ActivationKind kind, Value x);
+  void copyRow(Value from, Value to, int64_t columns);
+  /// Adds a function of the module's own before the insertion point and moves into its body.
+  mlir::func::FuncOp declareInternal(llvm::StringRef name, llvm::ArrayRef<Type> inputs);
+  /// [first, last) of `count` things that this worker owns.
+  std::pair<Value, Value> ownRange(Value count);
+
+  step::PhaseOp phase;
+  mlir::func::FuncOp function;
+  const target::CPUVariant &variant;
+
+private:
+  void emitRowsPhase();
+  void emitPanelsPhase();
+  void emitAttendPhase();
+  void emitSerialPhase();
+
+  void emitEmbedding(llm::EmbeddingOp op, Value row);
+  void emitSelectRows(llm::SelectRowsOp op, Value row);
+  void emitRmsNorm(llm::RmsNormOp op, Value row);
+  void emitLayerNorm(llm::LayerNormOp op, Value row);
+  void emitRopeTable(llm::RopeTableOp op, Value row);
+  void emitRopeTablePart(llm::RopeTableOp op, Value position, Value out,
+                         llvm::ArrayRef<float> frequencies, float magnitude);
+  void emitRope(llm::RopeOp op, Value row);
+  void emitAppend(kv::AppendOp op, Value row);
+  void emitElementwiseRow(mlir::Operation *op, Value row);
+
+  Value args, operands;
+};
+
+/// The buffer that holds a value: what it was read from, or what it is first written to.
+Value homeOf(Value value);
+
+/// Emitters of the phases with anchors.
+void emitPanels(PhaseEmitter &e);
+void emitAttend(PhaseEmitter &e);
+/// The naive path: plain loops on worker 0.
+void emitSerial(PhaseEmitter &e);
+
+inline int64_t featuresOf(Value value) {
+  return llvm::cast<mlir::RankedTensorType>(value.getType()).getDimSize(1);
+}
+inline int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
+
+} // namespace kvasir::cpu
+
+#endif // KVASIR_LIB_TARGET_CPU_PHASEEMITTER_H

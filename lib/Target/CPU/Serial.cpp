@@ -1,0 +1,233 @@
+// The naive path: one op per phase, scalar loops on worker 0, MLIR's own math functions. An oracle
+// for the fast path, so it shares with it only what moves data unchanged.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "PhaseEmitter.h"
+
+#include "kvasir-c/abi.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace kvasir;
+using namespace kvasir::cpu;
+
+namespace {
+
+/// Scalar code for one op; `x[i]` is an f32 at a row address.
+class SerialEmitter {
+public:
+  explicit SerialEmitter(PhaseEmitter &e) : e(e) {}
+  void emit(Operation *op);
+
+private:
+  Value get(Value base, Value i) { return e.load(e.f32(), e.at(base, e.mul(i, e.c(4)))); }
+  void put(Value v, Value base, Value i) { e.store(v, e.at(base, e.mul(i, e.c(4)))); }
+  Value sum(int64_t n, llvm::function_ref<Value(Value)> term);
+  Value exp(Value x) { return math::ExpOp::create(e.b, x); }
+
+  void emitRow(Operation *op, Value row);
+  void emitLinear(llm::LinearOp op, Value row);
+  void emitRmsNorm(llm::RmsNormOp op, Value row);
+  void emitLayerNorm(llm::LayerNormOp op, Value row);
+  void emitRope(llm::RopeOp op, Value row);
+  void emitAttend(kv::AttendOp op, Value row);
+  void emitElementwise(Operation *op, Value row);
+  Value activation(llm::ActivationKind kind, Value x);
+
+  PhaseEmitter &e;
+};
+
+} // namespace
+
+Value SerialEmitter::sum(int64_t n, llvm::function_ref<Value(Value)> term) {
+  return e.fold(e.c(0), e.c(n), 1, {e.f(0)},
+                [&](Value i, ValueRange total) -> SmallVector<Value> {
+                  return {e.fadd(total[0], term(i))};
+                })[0];
+}
+
+void SerialEmitter::emitLinear(llm::LinearOp op, Value row) {
+  Value x = e.rowAddress(op.getX(), row);
+  for (auto [index, weight] : llvm::enumerate(op.getWeights())) {
+    auto type = cast<llm::WeightType>(weight.getType());
+    int64_t k = type.getColumns(), bytes = bytesOf(type.getElementType());
+    Value out = e.rowAddress(op.getResult(index), row);
+    e.loop(e.c(0), e.c(type.getRows()), 1, [&](Value n) {
+      Value w = e.at(e.operand(weight), e.mul(n, e.c(k * bytes)));
+      Value dot = sum(k, [&](Value i) {
+        Value v = e.loadAs(type.getElementType(), e.at(w, e.mul(i, e.c(bytes))), 0);
+        return e.fmul(get(x, i), v);
+      });
+      if (!op.getBiases().empty())
+        dot = e.fadd(dot, get(e.operand(op.getBiases()[index]), n));
+      put(dot, out, n);
+    });
+  }
+}
+
+void SerialEmitter::emitRmsNorm(llm::RmsNormOp op, Value row) {
+  int64_t group = op.getGroup();
+  Value x = e.rowAddress(op.getX(), row), out = e.rowAddress(op.getResult(), row);
+  Value weight = e.operand(op.getWeight());
+  e.loop(e.c(0), e.c(featuresOf(op.getX())), group, [&](Value start) {
+    Value squares = sum(group, [&](Value i) {
+      Value v = get(x, e.add(start, i));
+      return e.fmul(v, v);
+    });
+    Value norm = e.sqrt(e.fadd(e.fdiv(squares, e.f(group)), e.f(op.getEpsilon().convertToFloat())));
+    e.loop(e.c(0), e.c(group), 1, [&](Value i) {
+      Value at = e.add(start, i);
+      put(e.fmul(e.fdiv(get(x, at), norm), get(weight, i)), out, at);
+    });
+  });
+}
+
+void SerialEmitter::emitLayerNorm(llm::LayerNormOp op, Value row) {
+  int64_t n = featuresOf(op.getX());
+  Value x = e.rowAddress(op.getX(), row), out = e.rowAddress(op.getResult(), row);
+  Value mean = e.fdiv(sum(n, [&](Value i) { return get(x, i); }), e.f(n));
+  Value squares = sum(n, [&](Value i) {
+    Value d = e.fsub(get(x, i), mean);
+    return e.fmul(d, d);
+  });
+  Value norm = e.sqrt(e.fadd(e.fdiv(squares, e.f(n)), e.f(op.getEpsilon().convertToFloat())));
+  e.loop(e.c(0), e.c(n), 1, [&](Value i) {
+    Value v = e.fmul(e.fdiv(e.fsub(get(x, i), mean), norm), get(e.operand(op.getWeight()), i));
+    put(op.getBias() ? e.fadd(v, get(e.operand(op.getBias()), i)) : v, out, i);
+  });
+}
+
+void SerialEmitter::emitRope(llm::RopeOp op, Value row) {
+  int64_t head = op.getHeadSize(), pairs = featuresOf(op.getTable()) / 2;
+  Value x = e.rowAddress(op.getX(), row), out = e.rowAddress(op.getResult(), row);
+  Value table = e.rowAddress(op.getTable(), row);
+  e.loop(e.c(0), e.c(featuresOf(op.getX())), head, [&](Value start) {
+    e.loop(e.c(0), e.c(pairs), 1, [&](Value i) {
+      Value low = e.add(start, i), high = e.add(low, e.c(pairs));
+      Value a = get(x, low), b = get(x, high);
+      Value cosine = get(table, i), sine = get(table, e.add(i, e.c(pairs)));
+      put(e.fsub(e.fmul(a, cosine), e.fmul(b, sine)), out, low);
+      put(e.fadd(e.fmul(b, cosine), e.fmul(a, sine)), out, high);
+    });
+    e.loop(e.c(2 * pairs), e.c(head), 1, [&](Value i) {
+      Value at = e.add(start, i);
+      put(get(x, at), out, at);
+    });
+  });
+}
+
+/// Three passes over the context: the largest score, the sum of weights, the weighted values.
+void SerialEmitter::emitAttend(kv::AttendOp op, Value row) {
+  auto type = cast<kv::PagedType>(op.getCache().getType());
+  Type element = type.getElementType();
+  int64_t size = type.getHeadSize(), bytes = bytesOf(element);
+  int64_t group = op.getHeads() / type.getHeads();
+  Value position = e.loadInt(e.inputArray(step::InputKind::positions), row);
+  Value request = e.loadInt(e.argsField(offsetof(kvasir_step_args, token_request)), row);
+  Value end = e.add(position, e.c(1));
+  Value begin = type.getWindow() ? e.maximum(e.sub(end, e.c(type.getWindow())), e.c(0)) : e.c(0);
+  Value out = e.rowAddress(op.getResult(), row);
+  e.loop(e.c(0), e.c(op.getHeads()), 1, [&](Value h) {
+    Value q = e.at(e.rowAddress(op.getQ(), row), e.mul(h, e.c(size * 4)));
+    Value headOffset = e.mul(e.div(h, e.c(group)), e.c(2 * KVASIR_PAGE_TOKENS * size * bytes));
+    auto entry = [&](Value p, Value index) {
+      Value head = e.at(e.pageOf(op.getCache(), request, p), headOffset);
+      return e.loadAs(element, e.at(head, e.mul(index, e.c(bytes))), 0);
+    };
+    auto score = [&](Value p) {
+      Value slot = e.rem(p, e.c(KVASIR_PAGE_TOKENS));
+      Value dot = sum(size, [&](Value i) {
+        return e.fmul(get(q, i), entry(p, e.add(e.mul(i, e.c(KVASIR_PAGE_TOKENS)), slot)));
+      });
+      return e.fmul(dot, e.f(op.getScale().convertToFloat()));
+    };
+    auto over = [&](Value start, llvm::function_ref<Value(Value, Value)> body) {
+      return e.fold(begin, end, 1, {start},
+                    [&](Value p, ValueRange v) -> SmallVector<Value> {
+                      return {body(p, v[0])};
+                    })[0];
+    };
+    Value most = over(e.f(-std::numeric_limits<double>::infinity()),
+                      [&](Value p, Value m) { return e.fmax(m, score(p)); });
+    Value weights =
+        over(e.f(0), [&](Value p, Value s) { return e.fadd(s, exp(e.fsub(score(p), most))); });
+    e.loop(e.c(0), e.c(size), 1, [&](Value i) {
+      Value total = over(e.f(0), [&](Value p, Value s) {
+        Value slot = e.rem(p, e.c(KVASIR_PAGE_TOKENS));
+        // The head's values, [64][size], follow its keys, [size][64].
+        Value v = entry(p, e.add(e.mul(e.add(slot, e.c(KVASIR_PAGE_TOKENS)), e.c(size)), i));
+        return e.fadd(s, e.fmul(exp(e.fsub(score(p), most)), v));
+      });
+      put(e.fdiv(total, weights), out, e.add(e.mul(h, e.c(size)), i));
+    });
+  });
+}
+
+Value SerialEmitter::activation(llm::ActivationKind kind, Value x) {
+  switch (kind) {
+  case llm::ActivationKind::silu:
+    return e.fdiv(x, e.fadd(e.f(1), exp(e.fneg(x))));
+  case llm::ActivationKind::gelu: {
+    Value erf = math::ErfOp::create(e.b, e.fdiv(x, e.f(1.4142135623730951)));
+    return e.fmul(e.fmul(x, e.f(0.5)), e.fadd(e.f(1), erf));
+  }
+  case llm::ActivationKind::gelu_tanh: {
+    Value cube = e.fmul(e.fmul(x, x), x);
+    Value inner = e.fmul(e.f(0.79788456080286536), e.fadd(x, e.fmul(e.f(0.044715), cube)));
+    Value tanh = math::TanhOp::create(e.b, inner);
+    return e.fmul(e.fmul(e.f(0.5), x), e.fadd(e.f(1), tanh));
+  }
+  case llm::ActivationKind::relu:
+    return arith::MaximumFOp::create(e.b, x, e.f(0));
+  }
+  llvm_unreachable("covered switch");
+}
+
+void SerialEmitter::emitElementwise(Operation *op, Value row) {
+  SmallVector<Value> from;
+  for (Value operand : op->getOperands())
+    from.push_back(e.rowAddress(operand, row));
+  Value out = e.rowAddress(op->getResult(0), row);
+  e.loop(e.c(0), e.c(featuresOf(op->getResult(0))), 1, [&](Value i) {
+    Value a = get(from[0], i), b = from.size() > 1 ? get(from[1], i) : Value();
+    Value result =
+        llvm::TypeSwitch<Operation *, Value>(op)
+            .Case<llm::AddOp>([&](auto o) {
+              return e.fadd(a, e.fmul(b, e.f(o.getScale().convertToFloat())));
+            })
+            .Case<llm::ScaleOp>([&](auto o) {
+              return e.fmul(a, e.f(o.getFactor().convertToFloat()));
+            })
+            .Case<llm::ActivationOp>([&](auto o) { return activation(o.getKind(), a); })
+            .Case<llm::GatedActOp>(
+                [&](auto o) { return e.fmul(activation(o.getKind(), a), b); });
+    put(result, out, i);
+  });
+}
+
+void SerialEmitter::emitRow(Operation *op, Value row) {
+  llvm::TypeSwitch<Operation *>(op)
+      .Case<llm::LinearOp>([&](auto o) { emitLinear(o, row); })
+      .Case<llm::RmsNormOp>([&](auto o) { emitRmsNorm(o, row); })
+      .Case<llm::LayerNormOp>([&](auto o) { emitLayerNorm(o, row); })
+      .Case<llm::RopeOp>([&](auto o) { emitRope(o, row); })
+      .Case<kv::AttendOp>([&](auto o) { emitAttend(o, row); })
+      .Case<llm::EmbeddingOp, llm::SelectRowsOp, llm::RopeTableOp, kv::AppendOp>(
+          [&](auto o) { e.emitRow(o, row); })
+      .Default([&](Operation *o) { emitElementwise(o, row); });
+}
+
+void SerialEmitter::emit(Operation *op) {
+  Value count = op->getNumResults() ? e.extent(op->getResult(0)) : e.tokens;
+  e.loop(e.c(0), count, 1, [&](Value row) { emitRow(op, row); });
+}
+
+void cpu::emitSerial(PhaseEmitter &e) {
+  e.when(e.equal(e.worker, e.c(0)), [&] {
+    for (Operation &op : e.phase.getBody().front())
+      if (!isa<step::ReadOp, step::InputOp, step::WriteOp>(op))
+        SerialEmitter(e).emit(&op);
+  });
+}
