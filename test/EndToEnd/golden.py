@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Compares logits of a model with golden values made by Hugging Face transformers.
+
+golden.py prompts GOLDEN PROMPTS.json     writes the prompts, for `kvasir logits --ids`
+golden.py compare GOLDEN OUT              |difference| <= 2e-4 * max(1, max |logit|) at every
+                                          position; greedy ids equal where golden.json's gap allows
+golden.py same OUT OUT...                 bits of all tensors are equal
+SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""
+import array
+import json
+import os
+import struct
+import sys
+
+TYPES = {"F32": "f", "I32": "i", "I64": "q"}
+
+
+def load(path):
+    """{name: (shape, array)} of the F32, I32 and I64 tensors of a safetensors file."""
+    with open(path, "rb") as file:
+        data = file.read()
+    size = struct.unpack("<Q", data[:8])[0]
+    tensors = {}
+    for name, entry in json.loads(data[8 : 8 + size]).items():
+        if name == "__metadata__" or entry["dtype"] not in TYPES:
+            continue
+        begin, end = entry["data_offsets"]
+        values = array.array(TYPES[entry["dtype"]])
+        values.frombytes(data[8 + size + begin : 8 + size + end])
+        tensors[name] = (entry["shape"], values)
+    return tensors
+
+
+def prompts(golden, out):
+    tensors = load(golden)
+    count = sum(name.startswith("ids_") for name in tensors)
+    with open(out, "w") as file:
+        json.dump([list(tensors[f"ids_{i}"][1]) for i in range(count)], file)
+
+
+def compare(golden, out):
+    want, got = load(golden), load(out)
+    count = sum(name.startswith("ids_") for name in want)
+    gaps = json.load(open(os.path.join(os.path.dirname(golden), "golden.json")))["prompts"]
+    worst = 0
+    for i in range(count):
+        shape, expected = want[f"logits_{i}"]
+        assert got[f"logits_{i}"][0] == shape, (i, got[f"logits_{i}"][0], shape)
+        actual = got[f"logits_{i}"][1]
+        bound = 2e-4 * max(1, max(map(abs, expected)))
+        error = max(abs(a - b) if a == a else float("inf") for a, b in zip(actual, expected))
+        worst = max(worst, error / bound)
+        assert error <= bound, f"prompt {i}: error {error:.3g} exceeds {bound:.3g}"
+        if f"greedy_{i}" in got and gaps[i]["min_top2_margin"] > 2 * bound:
+            ids = list(want[f"greedy_{i}"][1])
+            assert list(got[f"greedy_{i}"][1]) == ids, (i, got[f"greedy_{i}"][1], ids)
+    print(f"golden: {count} prompts, largest error {worst:.3f} of the bound")
+
+
+def same(*paths):
+    first = load(paths[0])
+    for path in paths[1:]:
+        other = load(path)
+        for name in first:
+            if name.startswith(("logits_", "greedy_")):
+                equal = first[name][1].tobytes() == other[name][1].tobytes()
+                assert equal, f"{name} of {path} differs from {paths[0]}"
+    print(f"same: {len(paths)} files")
+
+
+if __name__ == "__main__":
+    {"prompts": prompts, "compare": compare, "same": same}[sys.argv[1]](*sys.argv[2:])
