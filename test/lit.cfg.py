@@ -29,6 +29,7 @@ tool("not", directory=config.llvm_directory)
 tool("split-file", directory=config.llvm_directory)
 config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%shared", config.shared_data))
+config.substitutions.append(("%docs", os.path.join(config.test_source_root, "..", "docs")))
 
 if os.path.isdir(config.shared_data):
     config.available_features.add("shared-data")
