@@ -132,7 +132,34 @@ Value Emitter::loadAs(Type element, Value pointer, int64_t lanes) {
   return arith::ExtFOp::create(b, lanes ? Type(vec(lanes)) : f32(), value);
 }
 
+/// The bits of bf16 values: to nearest, ties to even, NaN stays NaN. Written out, since a machine
+/// without bf16 instructions would call a library.
+static Value toBF16Bits(Emitter &e, Value value) {
+  ImplicitLocOpBuilder &b = e.b;
+  auto like = [&](Type element) -> Type {
+    if (auto vector = dyn_cast<VectorType>(value.getType()))
+      return VectorType::get(vector.getShape(), element);
+    return element;
+  };
+  Type wide = like(b.getI32Type());
+  auto k = [&](int64_t constant) -> Value {
+    auto attr = b.getI32IntegerAttr(constant);
+    if (auto vector = dyn_cast<VectorType>(wide))
+      return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, Attribute(attr)));
+    return arith::ConstantOp::create(b, attr);
+  };
+  Value bits = arith::BitcastOp::create(b, wide, value);
+  Value high = arith::ShRUIOp::create(b, bits, k(16));
+  Value odd = arith::AndIOp::create(b, high, k(1));
+  Value rounded = arith::ShRUIOp::create(b, e.add(bits, e.add(odd, k(0x7fff))), k(16));
+  Value nan = arith::CmpFOp::create(b, arith::CmpFPredicate::UNO, value, value);
+  Value result = e.select(nan, arith::OrIOp::create(b, high, k(0x40)), rounded);
+  return arith::TruncIOp::create(b, like(b.getI16Type()), result);
+}
+
 void Emitter::storeAs(Type element, Value value, Value pointer) {
+  if (element.isBF16())
+    return store(toBF16Bits(*this, value), pointer);
   if (!element.isF32()) {
     Type type = element;
     if (auto vector = dyn_cast<VectorType>(value.getType()))
