@@ -148,6 +148,14 @@ LogicalResult ProgramOp::verify() {
   return success();
 }
 
+LogicalResult LogitsOp::verify() {
+  BufferType type = getBuffer().getType();
+  auto buffer = getBuffer().getDefiningOp<BufferOp>();
+  if (type.getExtent() != Extent::rows || !buffer || buffer.getScratch())
+    return emitOpError("logits_c1: expected a buffer of rows that is not scratch, but got ") << type;
+  return success();
+}
+
 LogicalResult RunOp::verifySymbolUses(SymbolTableCollection &symbols) {
   auto phase = symbols.lookupNearestSymbolFrom<PhaseOp>(*this, getPhaseAttr());
   if (!phase)

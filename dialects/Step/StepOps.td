@@ -38,14 +38,18 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
   let summary = "rows of f32 in the arena";
   let description = [{
     `!step.buffer<tokens, 2048>`: one row of 2048 values for each token. Rows are
-    padded to a multiple of 16 values; what lies in the padding is unspecified.
+    padded to a multiple of 16 values or more; what lies in the padding is unspecified.
   }];
   let parameters = (ins Step_ExtentParameter:$extent, "int64_t":$columns);
   let assemblyFormat = "`<` $extent `,` $columns `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// Values from one row to the next.
-    int64_t getStride() const { return (getColumns() + 15) / 16 * 16; }
+    /// Values from one row to the next: a cache line more where rows would else start in the same
+    /// set of the first-level cache (its period is 4096 bytes), since a tile reads many rows at once.
+    int64_t getStride() const {
+      int64_t padded = (getColumns() + 15) / 16 * 16;
+      return padded % 256 == 0 ? padded + 16 : padded;
+    }
     int64_t getRowBytes() const { return getStride() * 4; }
   }];
 }
@@ -261,8 +265,12 @@ def Step_LogitsOp : Step_Op<"logits", [HasParent<"ProgramOp">]> {
     ```mlir
     step.logits %l : !step.buffer<rows, 256>
     ```
+
+    Constraints:
+    - (logits_c1) the buffer has a row for each row of logits, and is not scratch
   }];
   let arguments = (ins Step_BufferType:$buffer);
   let assemblyFormat = "$buffer attr-dict `:` qualified(type($buffer))";
+  let hasVerifier = 1;
 }
 #endif // KVASIR_STEP_OPS

@@ -1,5 +1,6 @@
 // What may exist after each phase of compilation, as a table, and the check of it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "StepFunction.h"
 #include "kvasir/Pipeline/Pipeline.h"
 
 #include "mlir/IR/AttrTypeSubElements.h"
@@ -19,6 +20,7 @@ struct Legality {
   ArrayRef<StringRef> forbidden;
   ArrayRef<StringRef> forbiddenTypes; // anywhere in the types and attributes of any op
   ArrayRef<StringRef> nested;
+  bool hasStep; // the model is a function @step, which is checked too
 };
 
 constexpr StringRef onTensors[] = {"builtin.module", "func.func", "func.return", "llm"};
@@ -29,11 +31,11 @@ constexpr StringRef unplacedCache[] = {"kv.cache"};
 constexpr StringRef machineCode[] = {"builtin.module", "llvm"};
 
 constexpr Legality rules[] = {
-    {"import", onTensors, {}, {}, {}},
-    {"fuse-attention", onCaches, attention, {}, {}},
-    {"kv-layout", onCaches, attention, unplacedCache, {}},
-    {"schedule", asProgram, attention, unplacedCache, {}},
-    {"lower", asProgram, attention, unplacedCache, machineCode},
+    {"import", onTensors, {}, {}, {}, true},
+    {"fuse-attention", onCaches, attention, {}, {}, true},
+    {"kv-layout", onCaches, attention, unplacedCache, {}, true},
+    {"schedule", asProgram, attention, unplacedCache, {}, false},
+    {"lower", asProgram, attention, unplacedCache, machineCode, false},
 };
 
 bool isAmong(Operation *op, ArrayRef<StringRef> names) {
@@ -97,7 +99,10 @@ LogicalResult verifyPhase(ModuleOp module, StringRef phase) {
   if (rule == std::end(rules))
     return module.emitError("no module exists after phase '")
            << phase << "': expected one of " << phaseNames() << " other than package";
-  return success(Checker(*rule).check(module));
+  // Ops that should not be there first: the rules of @step are about those that may be.
+  if (!Checker(*rule).check(module))
+    return failure();
+  return rule->hasStep ? verifyStepFunction(module) : success();
 }
 
 } // namespace kvasir

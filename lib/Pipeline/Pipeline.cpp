@@ -36,8 +36,10 @@ std::string phaseNames() {
 //===----------------------------------------------------------------------===//
 
 static void addFuseAttention(OpPassManager &manager, const PipelineOptions &) {
-  // Linears are put together by the value they share: equal norms must be one value first.
+  // Linears are put together by the value they share: equal norms must be one value first, and
+  // what nobody needs must not become part of an op that is needed.
   manager.addPass(createCSEPass());
+  manager.addPass(createCanonicalizerPass());
   manager.addPass(createFuseAttentionPass());
 }
 
@@ -90,6 +92,9 @@ LogicalResult buildPipeline(OpPassManager &manager, const PipelineOptions &optio
   FailureOr<unsigned> until = findPhase(options.until.empty() ? "package" : options.until, error);
   if (failed(from) || failed(until))
     return failure();
+  if (options.decodeTokens < 1 || options.decodeTokens > std::numeric_limits<int32_t>::max())
+    return error("expected decode tokens from 1 to 2^31 - 1, but got " +
+                 Twine(options.decodeTokens));
   if (*until < *from)
     return error("expected a phase to stop at that is not before '" + options.from +
                  "', but got '" + options.until + "'");

@@ -83,3 +83,19 @@ func.func @f() {
   %0 = step.counter : !step.counter
   return
 }
+
+// -----
+
+step.program @decode max_tokens 16 {
+  %x = step.buffer "x" slot 0 : !step.buffer<tokens, 64>
+  // expected-error @below {{logits_c1: expected a buffer of rows that is not scratch, but got '!step.buffer<tokens, 64>'}}
+  step.logits %x : !step.buffer<tokens, 64>
+}
+
+// -----
+
+step.program @decode max_tokens 16 {
+  %x = step.buffer "x" slot 0 scratch : !step.buffer<rows, 64>
+  // expected-error @below {{logits_c1: expected a buffer of rows that is not scratch}}
+  step.logits %x : !step.buffer<rows, 64>
+}
