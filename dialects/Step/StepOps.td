@@ -145,6 +145,7 @@ def Step_PhaseOp : Step_Op<"phase", [Symbol, IsolatedFromAbove, NoTerminator, Si
     - (phase_c1) a buffer is read or written in a phase, never both
     - (phase_c2) arguments are buffers, weights, caches or counters
     - (phase_c3) the body has the ops that the kind admits
+    - (phase_c4) a value computed on rows, an attention or a serial op has a home
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Step_PhaseKindAttr:$kind);
   let regions = (region SizedRegion<1>:$body);
