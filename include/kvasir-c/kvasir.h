@@ -201,7 +201,8 @@ typedef struct kvasir_engine_options {
   uint64_t memory_bytes;   /* weights + KV + workspace must fit in this; 0: in the memory that is
                               available on the machine now (and in this control group);
                               UINT64_MAX: not checked */
-  int32_t spin_us;         /* how long a waiting worker spins before it sleeps; -1: the default (50) */
+  int32_t spin_us;         /* how long a waiting worker spins before it sleeps; -1: the default, 200,
+                              or 0 with more threads than cores */
   bool no_pinning;         /* leave placement of workers to the system; otherwise each has a core of
                               its own when there are enough */
   bool profile;            /* measure time per phase, see kvasir_engine_get_profile */
@@ -264,7 +265,8 @@ typedef struct kvasir_logit_bias {
 typedef struct kvasir_request_options {
   size_t struct_size;
   int32_t max_new_tokens;    /* >= 1; prompt + this must not exceed the engine's max_context;
-                                0: as many as the context leaves */
+                                0: as many as context and KV pages leave (with longrope the result
+                                then depends on these limits) */
   float temperature;         /* >= 0; 0: greedy (default) */
   int32_t top_k;             /* 0: off */
   float top_p;               /* (0, 1]; 1: off */

@@ -78,7 +78,8 @@ Status checkUtf8(std::string_view text, const char *name) {
 using namespace kvasir::rt;
 
 #define KVASIR_TEXT(x) #x
-#define KVASIR_DOTTED(a, b, c) KVASIR_TEXT(a) "." KVASIR_TEXT(b) "." KVASIR_TEXT(c)
+#define KVASIR_DOTTED(a, b, c)                                                 \
+  KVASIR_TEXT(a) "." KVASIR_TEXT(b) "." KVASIR_TEXT(c)
 
 const char *kvasir_version(void) {
   return KVASIR_DOTTED(KVASIR_VERSION_MAJOR, KVASIR_VERSION_MINOR,

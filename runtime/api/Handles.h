@@ -1,5 +1,6 @@
-// What stands behind the opaque types of kvasir.h, and what every function there does the same way.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What stands behind the opaque types of kvasir.h, and what every function
+// there does the same way. SPDX-License-Identifier: Apache-2.0 WITH
+// LLVM-exception
 #ifndef KVASIR_RUNTIME_API_HANDLES_H
 #define KVASIR_RUNTIME_API_HANDLES_H
 
@@ -55,8 +56,8 @@ inline Status nullArgument(const char *name) {
                std::string(name) + " is NULL, expected a pointer");
 }
 
-/// Overwrites the head of `out`, which holds the defaults, with what the caller knows of the struct.
-/// NULL keeps the defaults.
+/// Overwrites the head of `out`, which holds the defaults, with what the caller
+/// knows of the struct. NULL keeps the defaults.
 template <class Struct> Status readStruct(const Struct *in, Struct &out) {
   if (!in)
     return Status::ok();

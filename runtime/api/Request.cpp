@@ -76,8 +76,8 @@ static Status readSpec(const kvasir_request_options &options,
           checkArray(options.stop_ids, options.stop_id_count, "stop_ids");
       !s)
     return s;
-  if (Status s =
-          checkArray(options.logit_bias, options.logit_bias_count, "logit_bias");
+  if (Status s = checkArray(options.logit_bias, options.logit_bias_count,
+                            "logit_bias");
       !s)
     return s;
   spec.maxNewTokens = options.max_new_tokens;
@@ -138,9 +138,8 @@ kvasir_error *kvasir_engine_submit(kvasir_engine *engine, const int32_t *ids,
   });
 }
 
-static Result<std::vector<int32_t>> tokenize(const Model &model,
-                                             std::string_view text,
-                                             bool addSpecial) {
+static Result<std::vector<int32_t>>
+tokenize(const Model &model, std::string_view text, bool addSpecial) {
   if (Status s = model.requireTokenizer(); !s)
     return s;
   if (!text.empty())
@@ -157,14 +156,13 @@ kvasir_error *kvasir_engine_submit_text(kvasir_engine *engine, const char *text,
                                         const kvasir_request_options *options,
                                         uint64_t *request) {
   return guarded([&] {
-    return submit(
-        engine, options, request,
-        [&](const kvasir_request_options &chosen)
-            -> Result<std::vector<int32_t>> {
-          if (Status s = checkArray(text, length, "text"); !s)
-            return s;
-          return tokenize(engine->engine->model(), {text, length},
-                          !chosen.no_special_tokens);
-        });
+    return submit(engine, options, request,
+                  [&](const kvasir_request_options &chosen)
+                      -> Result<std::vector<int32_t>> {
+                    if (Status s = checkArray(text, length, "text"); !s)
+                      return s;
+                    return tokenize(engine->engine->model(), {text, length},
+                                    !chosen.no_special_tokens);
+                  });
   });
 }

@@ -67,7 +67,8 @@ kvasir_error *kvasir_detokenizer_create(const kvasir_model *model,
     if (Status s = model->model->requireTokenizer(); !s)
       return s;
     *detokenizer = new kvasir_detokenizer{
-        model->model, StreamDecoder(*model->model->tokenizer(), skip_special),
+        model->model,
+        StreamDecoder(*model->model->tokenizer(), skip_special),
         {}};
     return Status::ok();
   });

@@ -31,11 +31,12 @@ static Status checkVersion(const FileHeader &header, bool intact) {
                           "header is corrupt: its hash does not match");
   return error(
       Code::unsupported,
-      format("artifact version %u.%u%s, but this runtime reads %u.%u%s; compile "
-             "the model again or use another runtime",
-             header.versionMajor, header.versionMinor,
-             intact ? "" : " (or a corrupt header)", versionMajor, versionMinor,
-             versionMinor ? " and the minor version before it" : ""));
+      format(
+          "artifact version %u.%u%s, but this runtime reads %u.%u%s; compile "
+          "the model again or use another runtime",
+          header.versionMajor, header.versionMinor,
+          intact ? "" : " (or a corrupt header)", versionMajor, versionMinor,
+          versionMinor ? " and the minor version before it" : ""));
 }
 
 Status checkHeader(const unsigned char *bytes, uint64_t size) {
@@ -47,13 +48,12 @@ Status checkHeader(const unsigned char *bytes, uint64_t size) {
     return error(Code::dataLoss,
                  "not a kvasir artifact: it does not begin with KVASIR");
   if (size < sizeof(FileHeader))
-    return error(Code::dataLoss,
-                 format("truncated: file is %" PRIu64
-                        " bytes, but the header alone has %zu",
-                        size, sizeof(FileHeader)));
+    return error(Code::dataLoss, format("truncated: file is %" PRIu64
+                                        " bytes, but the header alone has %zu",
+                                        size, sizeof(FileHeader)));
   std::memcpy(&header, bytes, sizeof(header));
-  bool intact = XXH3_64bits(bytes, offsetof(FileHeader, headerHash)) ==
-                header.headerHash;
+  bool intact =
+      XXH3_64bits(bytes, offsetof(FileHeader, headerHash)) == header.headerHash;
   if (Status s = checkVersion(header, intact); !s)
     return s;
   if (header.headerSize != sizeof(FileHeader))
@@ -61,11 +61,11 @@ Status checkHeader(const unsigned char *bytes, uint64_t size) {
                                         "%zu",
                                         header.headerSize, sizeof(FileHeader)));
   if (header.fileSize != size)
-    return error(Code::dataLoss,
-                 format("%s: file is %" PRIu64 " bytes, header says %" PRIu64,
-                        size < header.fileSize ? "truncated"
-                                               : "too long or damaged",
-                        size, header.fileSize));
+    return error(
+        Code::dataLoss,
+        format("%s: file is %" PRIu64 " bytes, header says %" PRIu64,
+               size < header.fileSize ? "truncated" : "too long or damaged",
+               size, header.fileSize));
   if (header.moduleOffset % sectionAlignment != 0 ||
       header.moduleOffset < sizeof(FileHeader) || header.moduleOffset > size ||
       header.moduleSize > size - header.moduleOffset)
@@ -128,8 +128,8 @@ Result<Artifact> Artifact::open(const std::string &path) {
   Artifact artifact;
   artifact.mapped = std::move(*file);
   if (Status s = artifact.read(); !s)
-    return error(s.code(), format("'%s': %s", path.c_str(),
-                                  s.message().c_str()));
+    return error(s.code(),
+                 format("'%s': %s", path.c_str(), s.message().c_str()));
   return artifact;
 }
 

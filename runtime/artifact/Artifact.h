@@ -1,5 +1,5 @@
-// An opened artifact: mapped, its header, table, tokenizer and code checked. Immutable.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// An opened artifact: mapped, its header, table, tokenizer and code checked.
+// Immutable. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_ARTIFACT_ARTIFACT_H
 #define KVASIR_RUNTIME_ARTIFACT_ARTIFACT_H
 
@@ -36,8 +36,8 @@ private:
   const artifact::Module *table = nullptr;
 };
 
-/// The header alone: magic, version, its own hash, and that the file is whole. On success the module
-/// lies within `size` bytes and has its hash.
+/// The header alone: magic, version, its own hash, and that the file is whole.
+/// On success the module lies within `size` bytes and has its hash.
 Status checkHeader(const unsigned char *bytes, uint64_t size);
 
 } // namespace kvasir::rt

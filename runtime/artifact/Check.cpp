@@ -105,8 +105,7 @@ static uint64_t elements(const flatbuffers::Vector<uint64_t> &shape) {
   for (uint64_t extent : shape) {
     if (extent == 0 || extent > maxDimension)
       return 0;
-    if (__builtin_mul_overflow(product, extent, &product) ||
-        product > maxBytes)
+    if (__builtin_mul_overflow(product, extent, &product) || product > maxBytes)
       return 0;
   }
   return product;
@@ -152,8 +151,8 @@ static Status checkCache(const Cache &cache, uint64_t index) {
     return wrong("has a type that is not f32, f16 or bf16");
   if (cache.kv_heads() == 0 || cache.kv_heads() > (1u << 16) ||
       cache.head_size() == 0 || cache.head_size() > (1u << 16))
-    return wrong(format("has %u heads of size %u", cache.kv_heads(),
-                        cache.head_size()));
+    return wrong(
+        format("has %u heads of size %u", cache.kv_heads(), cache.head_size()));
   if (cache.window() > maxContext)
     return wrong(format("has a window of %u tokens", cache.window()));
   uint64_t needed = uint64_t(cache.kv_heads()) * cache.head_size() * 2 *
@@ -194,8 +193,8 @@ static Status checkOperand(const Operand &operand, const Module &module,
 static Status checkRow(const Row &row, const Module &module,
                        const Program &program) {
   if (row.function() >= count(module.functions()))
-    return corrupt(format("function %u, but there are %" PRIu64,
-                          row.function(), count(module.functions())));
+    return corrupt(format("function %u, but there are %" PRIu64, row.function(),
+                          count(module.functions())));
   if (count(row.operands()) > 4096)
     return corrupt(format("%" PRIu64 " operands", count(row.operands())));
   for (uint64_t i = 0; i < count(row.operands()); ++i)
@@ -206,8 +205,8 @@ static Status checkRow(const Row &row, const Module &module,
 
 static Status checkSlots(const Program &program) {
   if (count(program.slots()) > maxRows)
-    return corrupt(format("program '%s' has too many slots",
-                          program.name()->c_str()));
+    return corrupt(
+        format("program '%s' has too many slots", program.name()->c_str()));
   for (uint64_t i = 0; i < count(program.slots()); ++i) {
     const Size &size = *program.slots()->Get(i)->size();
     if (size.constant() > maxBytes || size.per_token() > maxBytesPerToken ||
@@ -223,8 +222,8 @@ static Status checkProgram(const Program &program, const Module &module) {
     return s;
   if (program.logits_slot() >= count(program.slots()) ||
       program.slots()->Get(program.logits_slot())->per_worker())
-    return corrupt(format("program '%s' has no slot for logits",
-                          program.name()->c_str()));
+    return corrupt(
+        format("program '%s' has no slot for logits", program.name()->c_str()));
   if (program.logits_stride() < module.model()->vocab_size() ||
       program.logits_stride() > 2 * maxVocabulary)
     return corrupt(format("program '%s' has logits of %u values, but the "
@@ -285,8 +284,7 @@ Status checkModule(const Module &module, uint64_t fileSize) {
   if (Status s = checkSection(weights, "weights section", fileSize); !s)
     return s;
   for (uint64_t i = 0; i < count(module.weights()); ++i)
-    if (Status s =
-            checkWeight(*module.weights()->Get(i), i, weights.size());
+    if (Status s = checkWeight(*module.weights()->Get(i), i, weights.size());
         !s)
       return s;
   if (count(module.caches()) > maxRows)

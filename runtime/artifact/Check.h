@@ -1,6 +1,6 @@
-// Semantic checks of a module table that the FlatBuffers verifier has passed: every index, offset,
-// size and sum that the runtime uses later without looking again.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Semantic checks of a module table that the FlatBuffers verifier has passed:
+// every index, offset, size and sum that the runtime uses later without looking
+// again. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_ARTIFACT_CHECK_H
 #define KVASIR_RUNTIME_ARTIFACT_CHECK_H
 
@@ -14,9 +14,10 @@ namespace kvasir::rt {
 Result<const artifact::Module *> readModule(const unsigned char *bytes,
                                             size_t size, uint64_t fileSize);
 
-/// After this, for a file of `fileSize` bytes: sections lie in the file, weights in their section,
-/// operands name what exists, enumerators are known, counts and sizes are within bounds that keep
-/// products of them inside 64 bits, and the programs together admit every step size.
+/// After this, for a file of `fileSize` bytes: sections lie in the file,
+/// weights in their section, operands name what exists, enumerators are known,
+/// counts and sizes are within bounds that keep products of them inside 64
+/// bits, and the programs together admit every step size.
 Status checkModule(const artifact::Module &module, uint64_t fileSize);
 
 /// Bytes of one element.

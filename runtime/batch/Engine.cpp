@@ -12,8 +12,7 @@ namespace kvasir::rt {
 Engine::Engine(std::shared_ptr<const Model> model,
                std::unique_ptr<StepRunner> step)
     : source(std::move(model)), runner(std::move(step)),
-      scheduler(runner->plan(), runner->cache()),
-      sampler(source->vocabSize()) {
+      scheduler(runner->plan(), runner->cache()), sampler(source->vocabSize()) {
   published.kv_pages_free = runner->plan().pages;
 }
 
@@ -28,7 +27,8 @@ Engine::create(std::shared_ptr<const Model> model, const EngineConfig &config) {
 
 Engine::~Engine() { (void)stop(); }
 
-/// Checks what does not change while the engine lives, and settles maxNewTokens.
+/// Checks what does not change while the engine lives, and settles
+/// maxNewTokens.
 Status Engine::prepare(RequestSpec &spec) const {
   int32_t vocabulary = source->vocabSize();
   int64_t prompt = static_cast<int64_t>(spec.prompt.size());
@@ -179,8 +179,8 @@ Logits Engine::runStep(bool decodeOnly) {
 void Engine::chooseToken(Request &request, const float *row) {
   std::vector<kvasir_logprob> top;
   uint64_t index = static_cast<uint64_t>(request.newTokens());
-  Result<Choice> choice = sampler.choose(row, request.spec.sampling,
-                                         request.tokens, index, top);
+  Result<Choice> choice =
+      sampler.choose(row, request.spec.sampling, request.tokens, index, top);
   if (!choice) {
     request.failure = choice.status();
     ended.emplace_back(request.id, KVASIR_FINISH_ERROR);
@@ -241,8 +241,7 @@ Status Engine::stepUnlocked(bool &more) {
   intake();
   if (buildStep())
     chooseTokens(runStep(totals.prompt_tokens == promptTokens));
-  totals.host_seconds +=
-      now() - begin - (totals.compute_seconds - computed);
+  totals.host_seconds += now() - begin - (totals.compute_seconds - computed);
   publish();
   std::lock_guard lock(state);
   more = !scheduler.idle() || !inbox.empty() || !cancellations.empty();

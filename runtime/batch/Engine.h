@@ -1,5 +1,5 @@
-// An engine: requests in, events out, one step at a time; and the step itself for embedders.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// An engine: requests in, events out, one step at a time; and the step itself
+// for embedders. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_BATCH_ENGINE_H
 #define KVASIR_RUNTIME_BATCH_ENGINE_H
 
@@ -14,15 +14,17 @@ namespace kvasir::rt {
 
 class Engine;
 
-/// A text whose steps its owner drives. Its pages belong to the engine, which it keeps alive.
+/// A text whose steps its owner drives. Its pages belong to the engine, which
+/// it keeps alive.
 struct Sequence {
   std::shared_ptr<Engine> engine;
   CachedTokens cached;
   uint64_t lastForward = 0; // to find one that is named twice
 };
 
-/// Any thread may call anything; steps run one at a time. Two locks: `stepping` is held for a whole
-/// step, `state` only to exchange requests and events, and is taken second.
+/// Any thread may call anything; steps run one at a time. Two locks: `stepping`
+/// is held for a whole step, `state` only to exchange requests and events, and
+/// is taken second.
 class Engine : public std::enable_shared_from_this<Engine> {
 public:
   static Result<std::shared_ptr<Engine>>

@@ -70,8 +70,7 @@ Status Engine::checkForward(std::span<const kvasir_forward_item> items,
   ++forwards;
   for (size_t i = 0; i < items.size(); ++i) {
     Sequence &sequence = *sequences[i];
-    Status status =
-        checkItem(items[i], sequence.cached, source->vocabSize());
+    Status status = checkItem(items[i], sequence.cached, source->vocabSize());
     if (status && sequence.lastForward == forwards)
       status = error(Code::invalidArgument,
                      "its sequence is in this forward already");
@@ -81,8 +80,8 @@ Status Engine::checkForward(std::span<const kvasir_forward_item> items,
     sequence.lastForward = forwards;
     tokens += items[i].count;
     rows += rowsWanted(items[i]);
-    pages += sequence.cached.missingPages(sequence.cached.length() +
-                                          items[i].count);
+    pages +=
+        sequence.cached.missingPages(sequence.cached.length() + items[i].count);
   }
   auto over = [](const char *what, int64_t wanted, int64_t most) {
     return error(Code::outOfRange,
@@ -110,9 +109,8 @@ Status Engine::forward(std::span<const kvasir_forward_item> items,
                        kvasir_logits *logits) {
   std::lock_guard lock(stepping);
   if (items.empty() || items.size() > static_cast<size_t>(plan().maxRequests))
-    return error(Code::outOfRange,
-                 format("%zu items, expected 1 to %d", items.size(),
-                        plan().maxRequests));
+    return error(Code::outOfRange, format("%zu items, expected 1 to %d",
+                                          items.size(), plan().maxRequests));
   if (Status s = checkForward(items, sequences); !s)
     return s;
   StepBuilder &builder = runner->builder();

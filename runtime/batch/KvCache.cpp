@@ -45,8 +45,8 @@ Result<KvCache> KvCache::create(const artifact::Module &module,
     cache.widest =
         std::max(cache.widest, static_cast<int32_t>(source.window()));
     if (poisonPages)
-      cache.poisoned.push_back({cache.memory.data() + plan.cacheOffsets[i],
-                                source.page_bytes()});
+      cache.poisoned.push_back(
+          {cache.memory.data() + plan.cacheOffsets[i], source.page_bytes()});
   }
   if (!windowed)
     cache.widest = 0;
@@ -57,8 +57,7 @@ int32_t KvCache::take() {
   int32_t page = pool.take();
   // All bits set is a NaN in f32, f16 and bf16.
   for (const Region &region : poisoned)
-    std::memset(region.start + region.pageBytes * page, 0xff,
-                region.pageBytes);
+    std::memset(region.start + region.pageBytes * page, 0xff, region.pageBytes);
   return page;
 }
 

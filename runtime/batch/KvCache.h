@@ -39,8 +39,9 @@ private:
   int32_t widest = 0;
 };
 
-/// The cached tokens of one text: a growing list of pages. Page i holds positions [64 i, 64 i + 64);
-/// pages that all windows have passed are given back and leave -1.
+/// The cached tokens of one text: a growing list of pages. Page i holds
+/// positions [64 i, 64 i + 64); pages that all windows have passed are given
+/// back and leave -1.
 class CachedTokens {
 public:
   /// Reserves for `total` tokens, so that growing allocates nothing.
@@ -57,7 +58,8 @@ public:
   }
   /// Takes what is missing, or nothing and returns false.
   bool grow(KvCache &cache, int32_t length);
-  /// After a step: these tokens are in the cache now. Gives back what no window reaches.
+  /// After a step: these tokens are in the cache now. Gives back what no window
+  /// reaches.
   void advance(KvCache &cache, int32_t length);
   /// Whether everything that position `length` sees is still there.
   bool canTruncate(const KvCache &cache, int32_t length) const;
@@ -72,7 +74,8 @@ private:
   int32_t mostTokens;
 };
 
-/// The most pages that a text of `total` tokens holds at once, when it grows by at most `chunk`.
+/// The most pages that a text of `total` tokens holds at once, when it grows by
+/// at most `chunk`.
 int32_t mostPages(int32_t total, int32_t chunk, int32_t window);
 
 } // namespace kvasir::rt

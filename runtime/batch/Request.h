@@ -1,5 +1,5 @@
-// One request on its way: tokens, cached pages, text so far, and what is reported about it.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// One request on its way: tokens, cached pages, text so far, and what is
+// reported about it. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_BATCH_REQUEST_H
 #define KVASIR_RUNTIME_BATCH_REQUEST_H
 
@@ -14,7 +14,8 @@
 
 namespace kvasir::rt {
 
-/// What a caller asks for, already copied. The meaning of each field is in kvasir.h.
+/// What a caller asks for, already copied. The meaning of each field is in
+/// kvasir.h.
 struct RequestSpec {
   std::vector<int32_t> prompt;
   int32_t maxNewTokens = 0; // 0: as many as context and pages leave
@@ -54,7 +55,7 @@ public:
           const Tokenizer *tokenizer);
 
   const uint64_t id;
-  const RequestSpec spec; // its prompt has moved to `tokens`
+  const RequestSpec spec;      // its prompt has moved to `tokens`
   std::vector<int32_t> tokens; // prompt, then answer
   CachedTokens cached;
   int32_t scheduled = 0; // tokens in the step that is being built

@@ -20,8 +20,8 @@ int32_t Scheduler::pagesNeeded(int32_t total) const {
   return mostPages(total, maxStepTokens, cache.window());
 }
 
-/// Admitting more than the pages will soon hold would only lead to preemption, so room is counted
-/// for what each running request is known to need.
+/// Admitting more than the pages will soon hold would only lead to preemption,
+/// so room is counted for what each running request is known to need.
 bool Scheduler::hasRoomFor(const Request &request) const {
   auto missing = [&](const Request &r) {
     int32_t known = static_cast<int32_t>(r.tokens.size()) + 1;
@@ -41,7 +41,8 @@ void Scheduler::admit() {
   }
 }
 
-/// Requests that are decoding first, so that a long prompt does not make them wait; then prompts.
+/// Requests that are decoding first, so that a long prompt does not make them
+/// wait; then prompts.
 void Scheduler::assignTokens() {
   int32_t tokens = maxStepTokens, rows = maxLogitRows;
   for (auto &request : active) {

@@ -1,5 +1,5 @@
-// Decides which tokens of which requests are in the next step, and who gives up pages when they run
-// out. Order is that of submission throughout.
+// Decides which tokens of which requests are in the next step, and who gives up
+// pages when they run out. Order is that of submission throughout.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_BATCH_SCHEDULER_H
 #define KVASIR_RUNTIME_BATCH_SCHEDULER_H
@@ -16,8 +16,9 @@ public:
 
   void enqueue(std::unique_ptr<Request> request);
 
-  /// Chooses the tokens of the next step (Request::scheduled) and takes their pages. Requests with
-  /// nothing scheduled stay. A request that cannot go on has its `failure` set.
+  /// Chooses the tokens of the next step (Request::scheduled) and takes their
+  /// pages. Requests with nothing scheduled stay. A request that cannot go on
+  /// has its `failure` set.
   void schedule();
 
   /// Those that hold a place in the batch, oldest first.
@@ -28,7 +29,8 @@ public:
   bool idle() const { return active.empty() && queue.empty(); }
   uint64_t preemptions() const { return preempted; }
 
-  /// Takes a request out, wherever it is, and gives its pages back. Null when it is not here.
+  /// Takes a request out, wherever it is, and gives its pages back. Null when
+  /// it is not here.
   std::unique_ptr<Request> remove(uint64_t id);
 
   /// The most pages that a request of `total` tokens ever holds.
@@ -43,7 +45,8 @@ private:
 
   const int32_t maxRequests, maxStepTokens, maxLogitRows;
   KvCache &cache;
-  std::deque<std::unique_ptr<Request>> queue;   // ascending id, all above those of `active`
+  std::deque<std::unique_ptr<Request>>
+      queue; // ascending id, all above those of `active`
   std::vector<std::unique_ptr<Request>> active; // ascending id
   uint64_t preempted = 0;
 };

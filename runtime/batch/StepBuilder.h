@@ -11,7 +11,8 @@
 
 namespace kvasir::rt {
 
-/// All arrays are reserved when it is made. The caller keeps within the plan's limits.
+/// All arrays are reserved when it is made. The caller keeps within the plan's
+/// limits.
 class StepBuilder {
 public:
   explicit StepBuilder(const MemoryPlan &plan);

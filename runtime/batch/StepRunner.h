@@ -1,5 +1,5 @@
-// Everything that one step needs, allocated once: workspace, KV pages, workers, step arrays.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Everything that one step needs, allocated once: workspace, KV pages, workers,
+// step arrays. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_BATCH_STEPRUNNER_H
 #define KVASIR_RUNTIME_BATCH_STEPRUNNER_H
 

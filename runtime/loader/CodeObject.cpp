@@ -59,9 +59,9 @@ Result<CodeObject> CodeObject::load(
   object.library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!object.library) {
     const char *why = dlerror();
-    return failed(Code::unavailable, format("cannot load code '%s': %s",
-                                            variant.c_str(),
-                                            why ? why : "unknown reason"));
+    return failed(Code::unavailable,
+                  format("cannot load code '%s': %s", variant.c_str(),
+                         why ? why : "unknown reason"));
   }
   if (!functions)
     return object;
@@ -135,11 +135,11 @@ chooseVariant(const artifact::Module &module, std::string_view variant,
     return error(Code::unavailable,
                  "no code in the artifact runs on this machine: " +
                      (tried.empty() ? "none is for CPUs" : tried));
-  return error(Code::notFound, format("no variant '%s' in the artifact; it has "
-                                      "%s",
-                                      std::string(variant).c_str(),
-                                      tried.empty() ? "none for CPUs"
-                                                    : tried.c_str()));
+  return error(Code::notFound,
+               format("no variant '%s' in the artifact; it has "
+                      "%s",
+                      std::string(variant).c_str(),
+                      tried.empty() ? "none for CPUs" : tried.c_str()));
 }
 
 } // namespace kvasir::rt

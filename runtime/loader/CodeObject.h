@@ -3,8 +3,8 @@
 #ifndef KVASIR_RUNTIME_LOADER_CODEOBJECT_H
 #define KVASIR_RUNTIME_LOADER_CODEOBJECT_H
 
-#include "kvasir/Artifact/Module_generated.h"
 #include "kvasir-c/abi.h"
+#include "kvasir/Artifact/Module_generated.h"
 #include "support/Status.h"
 
 #include <string_view>
@@ -39,8 +39,9 @@ private:
   std::vector<kvasir_phase_fn> entries;
 };
 
-/// The code object to use: the one called `variant`, or with an empty name the first whose features
-/// this machine has. Errors list what was there and what is missing.
+/// The code object to use: the one called `variant`, or with an empty name the
+/// first whose features this machine has. Errors list what was there and what
+/// is missing.
 Result<const artifact::CodeObject *>
 chooseVariant(const artifact::Module &module, std::string_view variant,
               const std::vector<std::string_view> &features);

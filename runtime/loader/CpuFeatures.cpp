@@ -15,8 +15,8 @@ namespace kvasir::rt {
 /// State that the system must save (bits of XCR0) before a feature may be used.
 enum State : uint64_t {
   none = 0,
-  ymm = 0x6,                // xmm, ymm
-  zmm = 0xe6,               // and opmask, upper halves, zmm16-31
+  ymm = 0x6,  // xmm, ymm
+  zmm = 0xe6, // and opmask, upper halves, zmm16-31
 };
 
 enum Register { eax, ebx, ecx, edx };

@@ -1,5 +1,5 @@
-// A stretch of anonymous memory, aligned to pages, zero at first, huge pages advised.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A stretch of anonymous memory, aligned to pages, zero at first, huge pages
+// advised. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_MEMORY_ALLOCATION_H
 #define KVASIR_RUNTIME_MEMORY_ALLOCATION_H
 
@@ -12,7 +12,8 @@ namespace kvasir::rt {
 
 class Allocation {
 public:
-  /// Reserves; the system gives memory when it is touched. Zero bytes are allowed.
+  /// Reserves; the system gives memory when it is touched. Zero bytes are
+  /// allowed.
   static Result<Allocation> create(uint64_t bytes, const char *purpose);
 
   Allocation() = default;

@@ -15,7 +15,8 @@
 
 namespace kvasir::rt {
 
-/// Calls `use` with each line of a small text file; nothing when it cannot be read.
+/// Calls `use` with each line of a small text file; nothing when it cannot be
+/// read.
 template <class Use> static void eachLine(const char *path, Use use) {
   FILE *file = std::fopen(path, "re");
   if (!file)
@@ -50,7 +51,8 @@ static bool readNumber(const std::string &path, uint64_t &value) {
   return found;
 }
 
-/// What the control group leaves; its page cache can be given back, so it does not count.
+/// What the control group leaves; its page cache can be given back, so it does
+/// not count.
 static uint64_t groupMemory() {
   std::string group = controlGroup();
   uint64_t most = 0, used = 0, cached = 0;
@@ -75,9 +77,8 @@ uint64_t availableMemory() {
 
 /// True when `core` is the first of the logical cores on its physical one.
 static bool isFirstSibling(int core) {
-  std::string path =
-      format("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list",
-             core);
+  std::string path = format(
+      "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", core);
   uint64_t first = 0;
   return !readNumber(path, first) || first == static_cast<uint64_t>(core);
 }
@@ -105,8 +106,8 @@ int usableThreads() {
       quota = period = 0;
   });
   if (quota > 0 && period > 0)
-    cores = std::min(cores, std::max(1, static_cast<int>(
-                                            std::ceil(quota / period))));
+    cores = std::min(cores,
+                     std::max(1, static_cast<int>(std::ceil(quota / period))));
   return cores;
 }
 

@@ -1,5 +1,5 @@
-// Reference-counted pages of the KV cache. A page number is valid in every cache at once.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Reference-counted pages of the KV cache. A page number is valid in every
+// cache at once. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_MEMORY_PAGEPOOL_H
 #define KVASIR_RUNTIME_MEMORY_PAGEPOOL_H
 

@@ -24,9 +24,7 @@ struct Checked {
     overflow |= __builtin_mul_overflow(a, b, &a);
     return a;
   }
-  uint64_t roundUp(uint64_t a, uint64_t to) {
-    return add(a, to - 1) / to * to;
-  }
+  uint64_t roundUp(uint64_t a, uint64_t to) { return add(a, to - 1) / to * to; }
 };
 
 static constexpr uint64_t cacheAlignment = uint64_t(2) << 20;
@@ -80,9 +78,9 @@ static Status planProgram(const Program &program, const MemoryPlan &limits,
   Checked math;
   for (const Slot *slot : *program.slots()) {
     const Size &size = *slot->size();
-    uint64_t bytes = math.add(
-        size.constant(), math.add(math.multiply(size.per_token(), tokens),
-                                  math.multiply(size.per_row(), rows)));
+    uint64_t bytes = math.add(size.constant(),
+                              math.add(math.multiply(size.per_token(), tokens),
+                                       math.multiply(size.per_row(), rows)));
     SlotPlace place = {plan.arenaBytes, math.roundUp(bytes, KVASIR_ALIGNMENT)};
     uint64_t copies = slot->per_worker() ? limits.threads : 1;
     plan.arenaBytes =
@@ -119,12 +117,12 @@ static uint64_t stepArrayBytes(const MemoryPlan &plan, Checked &math) {
 
 /// Pages when the caller names neither tokens nor bytes.
 static uint64_t defaultPages(const MemoryPlan &plan, Checked &math) {
-  uint64_t wanted = math.multiply(static_cast<uint64_t>(plan.pageStride),
-                                  plan.maxRequests);
+  uint64_t wanted =
+      math.multiply(static_cast<uint64_t>(plan.pageStride), plan.maxRequests);
   if (plan.pageBytes == 0)
     return wanted;
-  uint64_t fixed = math.add(math.add(plan.weightBytes, plan.arenaBytes),
-                            plan.stepBytes);
+  uint64_t fixed =
+      math.add(math.add(plan.weightBytes, plan.arenaBytes), plan.stepBytes);
   uint64_t half = plan.availableBytes / 2;
   uint64_t room = half - std::min(half, fixed);
   return std::clamp<uint64_t>(room / plan.pageBytes, 1, wanted);
@@ -164,9 +162,8 @@ static Status planCaches(const Module &module, const EngineConfig &config,
       uint64_t to = bytes >= cacheAlignment ? cacheAlignment : 4096;
       plan.kvBytes = math.roundUp(math.add(plan.kvBytes, bytes), to);
     }
-  plan.totalBytes =
-      math.add(math.add(plan.weightBytes, plan.arenaBytes),
-               math.add(plan.stepBytes, plan.kvBytes));
+  plan.totalBytes = math.add(math.add(plan.weightBytes, plan.arenaBytes),
+                             math.add(plan.stepBytes, plan.kvBytes));
   if (math.overflow)
     return error(Code::outOfRange, "memory of the engine overflows 64 bits");
   return Status::ok();

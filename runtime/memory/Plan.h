@@ -11,7 +11,8 @@
 
 namespace kvasir::rt {
 
-/// What the caller wants; 0 (or -1 for spinMicroseconds) means the default. See kvasir.h.
+/// What the caller wants; 0 (or -1 for spinMicroseconds) means the default. See
+/// kvasir.h.
 struct EngineConfig {
   int32_t threads = 0;
   int32_t maxRequests = 0;
@@ -27,8 +28,8 @@ struct EngineConfig {
   bool poisonPages = false;
 };
 
-/// Where one slot of a program lies in the arena. Copies of per-worker slots follow each other at
-/// `stride`.
+/// Where one slot of a program lies in the arena. Copies of per-worker slots
+/// follow each other at `stride`.
 struct SlotPlace {
   uint64_t offset = 0;
   uint64_t stride = 0;
@@ -50,7 +51,7 @@ struct MemoryPlan {
   std::vector<ProgramPlan> programs;
   std::vector<uint64_t> cacheOffsets; // of each cache in the KV allocation
   uint64_t weightBytes = 0;
-  uint64_t arenaBytes = 0;   // the largest of the programs: they share one arena
+  uint64_t arenaBytes = 0; // the largest of the programs: they share one arena
   uint64_t counterBytes = 0; // 64 each: no two share a cache line
   uint64_t stepBytes = 0;    // arrays of the step arguments, and counters
   uint64_t pageBytes = 0;    // of all caches
@@ -62,7 +63,8 @@ struct MemoryPlan {
   bool fits() const { return totalBytes <= availableBytes; }
 };
 
-/// Refuses limits above the module's and sums that overflow; whether it fits is the caller's question.
+/// Refuses limits above the module's and sums that overflow; whether it fits is
+/// the caller's question.
 Result<MemoryPlan> planMemory(const artifact::Module &module,
                               const EngineConfig &config);
 

@@ -25,9 +25,8 @@ Status Model::openTokenizer() {
 Status Model::requireTokenizer() const {
   if (text)
     return Status::ok();
-  return error(Code::unsupported,
-               "the artifact has no tokenizer (" + missing +
-                   "); use token ids instead of text");
+  return error(Code::unsupported, "the artifact has no tokenizer (" + missing +
+                                      "); use token ids instead of text");
 }
 
 Result<std::shared_ptr<const Model>> Model::load(const std::string &path,
@@ -39,8 +38,7 @@ Result<std::shared_ptr<const Model>> Model::load(const std::string &path,
   auto model = std::make_shared<Model>();
   model->file = std::move(*artifact);
   auto named = [&](const Status &status) {
-    return error(status.code(),
-                 "'" + path + "': " + status.message());
+    return error(status.code(), "'" + path + "': " + status.message());
   };
   auto code = chooseVariant(model->module(), variant, cpuFeatures());
   if (!code)

@@ -1,5 +1,5 @@
-// A loaded model: artifact, code for this machine, tokenizer. Immutable, shared by threads.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A loaded model: artifact, code for this machine, tokenizer. Immutable, shared
+// by threads. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_MODEL_MODEL_H
 #define KVASIR_RUNTIME_MODEL_MODEL_H
 
@@ -14,7 +14,8 @@ namespace kvasir::rt {
 
 class Model {
 public:
-  /// `variant` is empty for the best one. With `verifyWeights` all weights are hashed.
+  /// `variant` is empty for the best one. With `verifyWeights` all weights are
+  /// hashed.
   static Result<std::shared_ptr<const Model>>
   load(const std::string &path, const std::string &variant, bool verifyWeights);
 

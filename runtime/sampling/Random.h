@@ -1,5 +1,5 @@
-// Counter-based random numbers (Philox 4x32, 10 rounds): a function of seed and index, no state.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Counter-based random numbers (Philox 4x32, 10 rounds): a function of seed and
+// index, no state. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_SAMPLING_RANDOM_H
 #define KVASIR_RUNTIME_SAMPLING_RANDOM_H
 
@@ -8,7 +8,8 @@
 
 namespace kvasir::rt {
 
-/// One Philox block. Reference: Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (2011).
+/// One Philox block. Reference: Salmon et al., Parallel random numbers: as easy
+/// as 1, 2, 3 (2011).
 inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter,
                                       std::array<uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {

@@ -14,8 +14,8 @@ namespace kvasir::rt {
 
 Status checkSampling(const SamplingOptions &options, int32_t vocabulary) {
   auto refuse = [](const char *name, double value, const char *expected) {
-    return error(Code::invalidArgument, format("%s is %g, expected %s", name,
-                                               value, expected));
+    return error(Code::invalidArgument,
+                 format("%s is %g, expected %s", name, value, expected));
   };
   // Written so that NaN is refused.
   if (!(options.temperature >= 0) || std::isinf(options.temperature))
@@ -52,11 +52,20 @@ double exponential(double x) {
   constexpr double ln2Low = 1.90821492927058770002e-10;
   double n = std::floor(x * log2e + 0.5);
   double r = (x - n * ln2High) - n * ln2Low;
-  constexpr double inverseFactorials[] = {
-      1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
-      1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
-      1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5,
-      1.0,              1.0};
+  constexpr double inverseFactorials[] = {1.0 / 6227020800,
+                                          1.0 / 479001600,
+                                          1.0 / 39916800,
+                                          1.0 / 3628800,
+                                          1.0 / 362880,
+                                          1.0 / 40320,
+                                          1.0 / 5040,
+                                          1.0 / 720,
+                                          1.0 / 120,
+                                          1.0 / 24,
+                                          1.0 / 6,
+                                          0.5,
+                                          1.0,
+                                          1.0};
   double sum = 0;
   for (double coefficient : inverseFactorials)
     sum = sum * r + coefficient;
@@ -129,8 +138,8 @@ void Sampler::collect(const float *logits, float largest,
   for (int32_t id = 0; id < vocabulary; ++id)
     if (logits[id] != -INFINITY)
       candidates.push_back({id, logits[id], 0});
-  bool filtered = options.topK > 0 &&
-                  static_cast<size_t>(options.topK) < candidates.size();
+  bool filtered =
+      options.topK > 0 && static_cast<size_t>(options.topK) < candidates.size();
   if (filtered) {
     auto end = candidates.begin() + options.topK;
     std::nth_element(candidates.begin(), end, candidates.end(), moreLikely);
@@ -139,8 +148,8 @@ void Sampler::collect(const float *logits, float largest,
   }
   double scale = 1.0 / static_cast<double>(options.temperature);
   for (Candidate &candidate : candidates)
-    candidate.weight = exponential(
-        (static_cast<double>(candidate.logit) - largest) * scale);
+    candidate.weight =
+        exponential((static_cast<double>(candidate.logit) - largest) * scale);
 }
 
 void Sampler::keepTopP(double share) {
@@ -208,8 +217,7 @@ void Sampler::listTop(const float *logits, double logSum, int32_t count,
 
 Result<Choice> Sampler::choose(const float *logits,
                                const SamplingOptions &options,
-                               std::span<const int32_t> history,
-                               uint64_t index,
+                               std::span<const int32_t> history, uint64_t index,
                                std::vector<kvasir_logprob> &top) {
   const float *values = adjust(logits, options, history);
   Largest largest = findLargest(values, vocabulary);

@@ -1,5 +1,6 @@
-// Chooses the next token from a row of logits. The choice depends on the row and the request alone.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Chooses the next token from a row of logits. The choice depends on the row
+// and the request alone. SPDX-License-Identifier: Apache-2.0 WITH
+// LLVM-exception
 #ifndef KVASIR_RUNTIME_SAMPLING_SAMPLER_H
 #define KVASIR_RUNTIME_SAMPLING_SAMPLER_H
 
@@ -36,8 +37,9 @@ class Sampler {
 public:
   explicit Sampler(int32_t vocabulary);
 
-  /// `history`: prompt and answer so far; `index`: of the new token in the answer. `top` gets the
-  /// most likely tokens if asked for. Fails when the row has a NaN or forbids every token.
+  /// `history`: prompt and answer so far; `index`: of the new token in the
+  /// answer. `top` gets the most likely tokens if asked for. Fails when the row
+  /// has a NaN or forbids every token.
   Result<Choice> choose(const float *logits, const SamplingOptions &options,
                         std::span<const int32_t> history, uint64_t index,
                         std::vector<kvasir_logprob> &top);
@@ -64,7 +66,7 @@ private:
   std::vector<float> adjusted;       // [vocabulary]
   std::vector<Candidate> candidates; // at most [vocabulary]
   std::vector<int32_t> order;        // [vocabulary]
-  std::vector<uint32_t> seen;        // [vocabulary] the round that saw the id last
+  std::vector<uint32_t> seen; // [vocabulary] the round that saw the id last
   uint32_t round = 0;
 };
 

@@ -1,5 +1,5 @@
-// The barrier between phases: one counter, one epoch; waiters spin for a while and then sleep.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// The barrier between phases: one counter, one epoch; waiters spin for a while
+// and then sleep. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_WORKERS_BARRIER_H
 #define KVASIR_RUNTIME_WORKERS_BARRIER_H
 
@@ -8,15 +8,17 @@
 
 namespace kvasir::rt {
 
-/// All memory operations before a wait happen before those after it, in every participant.
+/// All memory operations before a wait happen before those after it, in every
+/// participant.
 class Barrier {
 public:
   Barrier(int32_t participants, int64_t spinNanoseconds)
       : participants(participants), spinNanoseconds(spinNanoseconds),
         remaining(participants) {}
 
-  /// Returns when all participants have arrived. Who has to wait first calls `idle(released)` once:
-  /// useful work that should end soon after `released()` becomes true.
+  /// Returns when all participants have arrived. Who has to wait first calls
+  /// `idle(released)` once: useful work that should end soon after `released()`
+  /// becomes true.
   template <class Idle> void wait(Idle &&idle) {
     // The epoch cannot move before this participant has arrived.
     uint32_t current = epoch.load(std::memory_order_relaxed);
@@ -30,7 +32,8 @@ public:
     wait([](auto) {});
   }
 
-  /// Arrives for `count` participants without waiting. True when they were the last.
+  /// Arrives for `count` participants without waiting. True when they were the
+  /// last.
   bool arrive(int32_t count) {
     if (remaining.fetch_sub(count, std::memory_order_acq_rel) != count)
       return false;

@@ -12,8 +12,8 @@ namespace kvasir::rt {
 
 using namespace artifact;
 
-/// Weights of the next row that a worker asks for while it waits: enough to cover the barrier, and
-/// little enough to stay in its second-level cache.
+/// Weights of the next row that a worker asks for while it waits: enough to
+/// cover the barrier, and little enough to stay in its second-level cache.
 static constexpr uint64_t prefetchBytes = 128 << 10;
 
 /// What the operands of one program point to.
@@ -133,9 +133,9 @@ Logits Executor::run(const kvasir_step_args &step) {
   std::memset(counters, 0, program->counterBytes);
   if (timing)
     lastTime = now();
-  pool.run([](void *self, int32_t worker) {
-    static_cast<Executor *>(self)->work(worker);
-  }, this);
+  pool.run([](void *self,
+              int32_t worker) { static_cast<Executor *>(self)->work(worker); },
+           this);
   if (timing)
     addTime(program->rows.size() - 1);
   return program->logits;

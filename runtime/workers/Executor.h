@@ -1,5 +1,5 @@
-// Runs compiled programs: the phase tables with every operand resolved to a pointer.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Runs compiled programs: the phase tables with every operand resolved to a
+// pointer. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_WORKERS_EXECUTOR_H
 #define KVASIR_RUNTIME_WORKERS_EXECUTOR_H
 
@@ -27,7 +27,8 @@ public:
     unsigned char *kv;
   };
 
-  /// `functions` is in the order of Module.functions; everything outlives the executor.
+  /// `functions` is in the order of Module.functions; everything outlives the
+  /// executor.
   Executor(const Artifact &artifact,
            const std::vector<kvasir_phase_fn> &functions,
            const MemoryPlan &plan, const Memory &memory, WorkerPool &pool,

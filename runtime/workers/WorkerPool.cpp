@@ -14,7 +14,8 @@
 
 namespace kvasir::rt {
 
-/// Round to nearest, denormals kept, exceptions masked; the old state comes back at the end.
+/// Round to nearest, denormals kept, exceptions masked; the old state comes
+/// back at the end.
 class FloatingPointScope {
 public:
 #if defined(__x86_64__)
@@ -68,13 +69,12 @@ private:
 WorkerPool::WorkerPool(int32_t workers, int64_t spinNanoseconds)
     : count(workers), meeting(workers, spinNanoseconds) {}
 
-Result<std::unique_ptr<WorkerPool>>
-WorkerPool::create(const Options &options) {
+Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const Options &options) {
   std::vector<int> cores = usableCores();
   bool enough = options.workers <= usableThreads();
   int64_t spin = options.spinMicroseconds;
   if (spin < 0)
-    spin = enough ? 50 : 0;
+    spin = enough ? 200 : 0;
   std::unique_ptr<WorkerPool> pool(
       new WorkerPool(options.workers, spin * 1000));
   if (!pool->startThreads())

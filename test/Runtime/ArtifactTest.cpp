@@ -1,7 +1,7 @@
 // Reading artifacts: facts, verification, and files that are damaged or lie.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "Support.h"
 #include "artifact/Artifact.h"
+#include "Support.h"
 #include "kvasir/Artifact/Format.h"
 #include "loader/CodeObject.h"
 
@@ -17,8 +17,7 @@ using namespace artifact;
 kvasir_error *load(const std::string &bytes) {
   TemporaryFile file(bytes);
   kvasir_model *model = nullptr;
-  kvasir_error *error =
-      kvasir_model_load(file.path().c_str(), nullptr, &model);
+  kvasir_error *error = kvasir_model_load(file.path().c_str(), nullptr, &model);
   kvasir_model_free(model);
   return error;
 }
@@ -108,15 +107,15 @@ TEST(Artifact, FlippedBitsAreFound) {
   struct Part {
     const char *name;
     uint64_t begin, size, step;
-  } parts[] = {
-      {"header", 0, 64, 1},
-      {"module", uint64_t(whole->tableBytes().data() -
-                          reinterpret_cast<const char *>(whole->file().data())),
-       whole->tableBytes().size(), 37},
-      {"code", module.code()->Get(0)->section()->offset(),
-       module.code()->Get(0)->section()->size(), 397},
-      {"tokenizer", module.tokenizer()->offset(), module.tokenizer()->size(),
-       101}};
+  } parts[] = {{"header", 0, 64, 1},
+               {"module",
+                uint64_t(whole->tableBytes().data() -
+                         reinterpret_cast<const char *>(whole->file().data())),
+                whole->tableBytes().size(), 37},
+               {"code", module.code()->Get(0)->section()->offset(),
+                module.code()->Get(0)->section()->size(), 397},
+               {"tokenizer", module.tokenizer()->offset(),
+                module.tokenizer()->size(), 101}};
   for (const Part &part : parts)
     for (uint64_t at = part.begin; at < part.begin + part.size;
          at += part.step) {
@@ -139,8 +138,8 @@ TEST(Artifact, FlippedWeightsAreFoundByVerify) {
   TemporaryFile file(bytes);
   kvasir_model *model = nullptr;
   ASSERT_OK(kvasir_model_load(file.path().c_str(), nullptr, &model));
-  EXPECT_REFUSED(kvasir_model_verify(model, nullptr, nullptr),
-                 KVASIR_DATA_LOSS, "weight 'weight1' is corrupt");
+  EXPECT_REFUSED(kvasir_model_verify(model, nullptr, nullptr), KVASIR_DATA_LOSS,
+                 "weight 'weight1' is corrupt");
   kvasir_model_free(model);
   kvasir_model_options options;
   kvasir_model_options_init(&options);
@@ -160,8 +159,7 @@ TEST(Artifact, FlippedWeightsAreFoundByVerify) {
 }
 
 TEST(Artifact, OtherFilesAndVersionsAreNamed) {
-  EXPECT_REFUSED(load("{\"a\": 1}"), KVASIR_DATA_LOSS,
-                 "not a kvasir artifact");
+  EXPECT_REFUSED(load("{\"a\": 1}"), KVASIR_DATA_LOSS, "not a kvasir artifact");
   std::string bytes = toyArtifact({});
   bytes[offsetof(FileHeader, versionMinor)] = 9;
   rehash(bytes);
@@ -185,8 +183,9 @@ TEST(Artifact, VariantsAreChosenByFeatures) {
   options.variant = "other";
   kvasir_model *none = nullptr;
   EXPECT_REFUSED(kvasir_model_load(file.path().c_str(), &options, &none),
-                 KVASIR_NOT_FOUND, "no variant 'other' in the artifact; it has "
-                                   "toy");
+                 KVASIR_NOT_FOUND,
+                 "no variant 'other' in the artifact; it has "
+                 "toy");
 }
 
 TEST(Artifact, ManyModelsAtOnceKeepTheirOwnCode) {
@@ -224,17 +223,16 @@ const Lie lies[] = {
     {"vocabulary", [](ModuleT &m) { m.model->vocab_size = 0; }, "vocabulary"},
     {"eos", [](ModuleT &m) { m.model->eos = {96}; }, "eos id 96"},
     {"bos", [](ModuleT &m) { m.model->bos = -7; }, "bos id -7"},
-    {"limits",
-     [](ModuleT &m) { *m.limits = Limits(0xffffffffu, 1, 1); }, "max_context"},
+    {"limits", [](ModuleT &m) { *m.limits = Limits(0xffffffffu, 1, 1); },
+     "max_context"},
     {"weightsSection",
      [](ModuleT &m) { m.weights_section->size = UINT64_MAX - 4096; },
      "does not lie in the file"},
-    {"sectionAlignment",
-     [](ModuleT &m) { m.weights_section->offset += 64; }, "multiple of 4096"},
+    {"sectionAlignment", [](ModuleT &m) { m.weights_section->offset += 64; },
+     "multiple of 4096"},
     {"sectionInHeader", [](ModuleT &m) { m.weights_section->offset = 0; },
      "does not lie in the file"},
-    {"weightOffset",
-     [](ModuleT &m) { m.weights[1]->offset = UINT64_MAX - 63; },
+    {"weightOffset", [](ModuleT &m) { m.weights[1]->offset = UINT64_MAX - 63; },
      "does not lie in the weights"},
     {"weightAlignment", [](ModuleT &m) { m.weights[1]->offset += 4; },
      "not a multiple of 64"},
@@ -297,8 +295,7 @@ const Lie lies[] = {
     {"functionMissing", [](ModuleT &m) { m.functions[0] = "nowhere"; },
      "no function 'nowhere'"},
     {"noCode", [](ModuleT &m) { m.code.clear(); }, "no code"},
-    {"codeSection",
-     [](ModuleT &m) { m.code[0]->section->offset = 1ull << 40; },
+    {"codeSection", [](ModuleT &m) { m.code[0]->section->offset = 1ull << 40; },
      "code 'toy' [1099511627776"},
     {"codeEmpty", [](ModuleT &m) { m.code[0]->section->size = 0; }, "is empty"},
     {"codeHash", [](ModuleT &m) { m.code[0]->section->hash.reset(); },

@@ -1,5 +1,5 @@
-// Requests: batching, preemption, sampling options, stops, cancellation, refusals.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Requests: batching, preemption, sampling options, stops, cancellation,
+// refusals. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Support.h"
 #include "ToyTokenizer.h"
 
@@ -24,10 +24,9 @@ std::vector<Job> someJobs() {
 }
 
 /// Greedy answers of all jobs, in their order.
-std::vector<std::vector<int32_t>> run(const ModelHandle &model,
-                                      const kvasir_engine_options &options,
-                                      const std::vector<Job> &jobs,
-                                      bool together, Answers *details = nullptr) {
+std::vector<std::vector<int32_t>>
+run(const ModelHandle &model, const kvasir_engine_options &options,
+    const std::vector<Job> &jobs, bool together, Answers *details = nullptr) {
   EngineHandle engine = makeEngine(model, options);
   Answers answers;
   std::vector<uint64_t> numbers;
@@ -98,8 +97,7 @@ TEST(Engine, PreemptedRequestsContinueWithTheSameResult) {
   kvasir_engine_options options = engineOptions();
   options.kv_tokens = 6 * 64; // each needs three pages in the end
   Answers details;
-  EXPECT_EQ(run(model, options, jobs, true, &details),
-            reference(config, jobs));
+  EXPECT_EQ(run(model, options, jobs, true, &details), reference(config, jobs));
   int32_t preemptions = 0;
   for (const auto &[number, answer] : details)
     preemptions += answer.preemptions;
@@ -252,8 +250,7 @@ TEST(Engine, LogprobsAreThoseOfTheModel) {
   drain(engine.get(), answers);
   const Answer &answer = answers[request];
   for (size_t i = 0; i < 3; ++i) {
-    std::vector<float> logits =
-        toyLogits(config, prompt, int32_t(13));
+    std::vector<float> logits = toyLogits(config, prompt, int32_t(13));
     double sum = 0;
     for (float logit : logits)
       sum += std::exp(double(logit));

@@ -86,8 +86,7 @@ TEST(Forward, RaggedBatchGivesWhatEachGivesAlone) {
       somePrompt(4, 1), somePrompt(5, 100), somePrompt(6, 65)};
   std::vector<SequenceHandle> sequences;
   std::vector<kvasir_forward_item> items;
-  kvasir_rows wanted[] = {KVASIR_ROWS_LAST, KVASIR_ROWS_NONE,
-                          KVASIR_ROWS_LAST};
+  kvasir_rows wanted[] = {KVASIR_ROWS_LAST, KVASIR_ROWS_NONE, KVASIR_ROWS_LAST};
   for (size_t i = 0; i < prompts.size(); ++i) {
     sequences.push_back(newSequence(engine, 128));
     items.push_back({sequences[i].get(), prompts[i].data(),

@@ -1,5 +1,5 @@
-// What an engine or a request may not ask for, and that the refusal has the numbers.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// What an engine or a request may not ask for, and that the refusal has the
+// numbers. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Support.h"
 
 #include <climits>
@@ -42,8 +42,7 @@ TEST(Limits, WhatDoesNotFitIsRefusedWithTheNumbers) {
   EXPECT_REFUSED(create(model, options), KVASIR_RESOURCE_EXHAUSTED,
                  "but 1000 are available");
   options.kv_bytes = 5;
-  EXPECT_REFUSED(create(model, options), KVASIR_INVALID_ARGUMENT,
-                 "both set");
+  EXPECT_REFUSED(create(model, options), KVASIR_INVALID_ARGUMENT, "both set");
   options.kv_tokens = 0;
   EXPECT_REFUSED(create(model, options), KVASIR_RESOURCE_EXHAUSTED,
                  "holds no page");

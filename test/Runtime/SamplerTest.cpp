@@ -1,7 +1,7 @@
-// The sampler: statistics of draws, filters, ties, broken logits, the random generator.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "sampling/Random.h"
+// The sampler: statistics of draws, filters, ties, broken logits, the random
+// generator. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "sampling/Sampler.h"
+#include "sampling/Random.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -25,7 +25,8 @@ std::vector<double> frequencies(const std::vector<float> &logits,
   std::vector<kvasir_logprob> top;
   std::vector<double> share(logits.size());
   for (int i = 0; i < count; ++i)
-    share[sampler.choose(logits.data(), options, {}, i, top)->id] += 1.0 / count;
+    share[sampler.choose(logits.data(), options, {}, i, top)->id] +=
+        1.0 / count;
   return share;
 }
 

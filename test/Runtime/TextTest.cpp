@@ -1,5 +1,5 @@
-// Text in, text out: tokenizing requests, streaming, stop strings, refusals without a tokenizer.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Text in, text out: tokenizing requests, streaming, stop strings, refusals
+// without a tokenizer. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Support.h"
 #include "ToyTokenizer.h"
 #include "batch/StopMatcher.h"
@@ -91,8 +91,7 @@ TEST(Text, StopStringsCutAcrossTokens) {
   options.stop_count = 1;
   request = submitText(engine, "stop", options);
   drain(engine.get(), answers);
-  EXPECT_EQ(answers[request].text,
-            textOf(toyGreedy(config, idsOf("stop"), 7)));
+  EXPECT_EQ(answers[request].text, textOf(toyGreedy(config, idsOf("stop"), 7)));
 }
 
 TEST(Text, MatcherFindsTheFirstInEveryDivision) {
@@ -120,24 +119,24 @@ TEST(Text, BadTextIsRefused) {
   ModelHandle model = loadToy(withTokenizer());
   EngineHandle engine = makeEngine(model, engineOptions());
   uint64_t request = 0;
-  EXPECT_REFUSED(kvasir_engine_submit_text(engine.get(), "ab\xff", 3, nullptr,
-                                           &request),
-                 KVASIR_INVALID_ARGUMENT, "2");
+  EXPECT_REFUSED(
+      kvasir_engine_submit_text(engine.get(), "ab\xff", 3, nullptr, &request),
+      KVASIR_INVALID_ARGUMENT, "2");
   kvasir_request_options options = requestOptions(5);
   kvasir_text stop = {"", 0};
   options.stop = &stop;
   options.stop_count = 1;
-  EXPECT_REFUSED(kvasir_engine_submit_text(engine.get(), "a", 1, &options,
-                                           &request),
-                 KVASIR_INVALID_ARGUMENT, "stop string 0 is empty");
+  EXPECT_REFUSED(
+      kvasir_engine_submit_text(engine.get(), "a", 1, &options, &request),
+      KVASIR_INVALID_ARGUMENT, "stop string 0 is empty");
   stop = {"a\xc3", 2};
-  EXPECT_REFUSED(kvasir_engine_submit_text(engine.get(), "a", 1, &options,
-                                           &request),
-                 KVASIR_INVALID_ARGUMENT, "offset 1");
+  EXPECT_REFUSED(
+      kvasir_engine_submit_text(engine.get(), "a", 1, &options, &request),
+      KVASIR_INVALID_ARGUMENT, "offset 1");
   options.stop = nullptr;
-  EXPECT_REFUSED(kvasir_engine_submit_text(engine.get(), "a", 1, &options,
-                                           &request),
-                 KVASIR_INVALID_ARGUMENT, "its count is 1");
+  EXPECT_REFUSED(
+      kvasir_engine_submit_text(engine.get(), "a", 1, &options, &request),
+      KVASIR_INVALID_ARGUMENT, "its count is 1");
 }
 
 TEST(Text, WithoutATokenizerTheReasonIsGiven) {
@@ -152,13 +151,11 @@ TEST(Text, WithoutATokenizerTheReasonIsGiven) {
   options.stop = &stop;
   options.stop_count = 1;
   int32_t id = 5;
-  EXPECT_REFUSED(
-      kvasir_engine_submit(engine.get(), &id, 1, &options, &request),
-      KVASIR_UNSUPPORTED, "stop strings");
+  EXPECT_REFUSED(kvasir_engine_submit(engine.get(), &id, 1, &options, &request),
+                 KVASIR_UNSUPPORTED, "stop strings");
   char *text = nullptr;
-  EXPECT_REFUSED(
-      kvasir_detokenize(model.get(), &id, 1, true, &text, nullptr),
-      KVASIR_UNSUPPORTED, "no tokenizer");
+  EXPECT_REFUSED(kvasir_detokenize(model.get(), &id, 1, true, &text, nullptr),
+                 KVASIR_UNSUPPORTED, "no tokenizer");
 }
 
 TEST(Text, TokenizerFunctions) {

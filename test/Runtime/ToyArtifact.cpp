@@ -33,7 +33,8 @@ static uint64_t alignUp(uint64_t value, uint64_t to) {
 }
 
 /// Weights in the order of the table: embedding, output, then parameters.
-static std::vector<std::vector<uint32_t>> weightValues(const ToyConfig &config) {
+static std::vector<std::vector<uint32_t>>
+weightValues(const ToyConfig &config) {
   std::vector<std::vector<uint32_t>> all(2);
   for (int32_t which = 0; which < 2; ++which)
     for (int32_t id = 0; id < config.vocab; ++id)
@@ -116,10 +117,10 @@ static std::unique_ptr<ProgramT> program(const ToyConfig &config,
     Operand cache(OperandKind::cache, layer, 0);
     Operand parameters(OperandKind::weight, 2 + layer, 0);
     result->rows.push_back(row(append, layer, {state, cache, parameters}));
-    result->rows.push_back(row(attend, layer,
-                               {state, cache, parameters,
-                                Operand(OperandKind::counter, 0, 0),
-                                Operand(OperandKind::slot, scratch, 0)}));
+    result->rows.push_back(
+        row(attend, layer,
+            {state, cache, parameters, Operand(OperandKind::counter, 0, 0),
+             Operand(OperandKind::slot, scratch, 0)}));
   }
   result->rows.push_back(
       row(logits, -1,

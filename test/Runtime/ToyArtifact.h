@@ -1,5 +1,5 @@
-// Writes small artifacts around the toy model, whole or damaged on purpose, and computes what the
-// model should answer without pages, batches or threads.
+// Writes small artifacts around the toy model, whole or damaged on purpose, and
+// computes what the model should answer without pages, batches or threads.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_TEST_RUNTIME_TOYARTIFACT_H
 #define KVASIR_TEST_RUNTIME_TOYARTIFACT_H
@@ -28,10 +28,12 @@ struct ToyConfig {
 
 using EditModule = std::function<void(artifact::ModuleT &)>;
 
-/// The bytes of an artifact with right hashes. `edit` may change the table before it is packed.
+/// The bytes of an artifact with right hashes. `edit` may change the table
+/// before it is packed.
 std::string toyArtifact(const ToyConfig &config, const EditModule &edit = {});
 
-/// Weights of the toy: [vocab] for the embedding (layer 0) or the output (layer 1).
+/// Weights of the toy: [vocab] for the embedding (layer 0) or the output (layer
+/// 1).
 uint32_t toyWeight(int32_t which, int32_t id);
 
 /// Logits after each of `ids`, for a request of `total` tokens in all.

@@ -1,6 +1,7 @@
-/* The arithmetic of the toy model, shared by its phase functions and by the reference in the tests.
- * Every token's state is a hash of all that it sees, so one wrong key or value changes everything.
- * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* The arithmetic of the toy model, shared by its phase functions and by the
+ * reference in the tests. Every token's state is a hash of all that it sees, so
+ * one wrong key or value changes everything. SPDX-License-Identifier:
+ * Apache-2.0 WITH LLVM-exception */
 #ifndef KVASIR_TEST_RUNTIME_TOYMATH_H
 #define KVASIR_TEST_RUNTIME_TOYMATH_H
 

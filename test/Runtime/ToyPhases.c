@@ -1,5 +1,5 @@
-/* Phase functions of the toy model, compiled into the code object of the tests' artifacts.
- * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* Phase functions of the toy model, compiled into the code object of the tests'
+ * artifacts. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "ToyMath.h"
 #include "kvasir-c/abi.h"
 
@@ -58,8 +58,9 @@ void toy_attend(const kvasir_step_args *args, void *const *operands,
             pageOf(args, operands[1], args->token_request[t], p);
         for (int32_t d = 0; d < TOY_HEAD; ++d) {
           hash = toyMix(hash, toyBits(page[d * TOY_PAGE + p % TOY_PAGE]));
-          hash = toyMix(hash, toyBits(page[TOY_HEAD * TOY_PAGE +
-                                           p % TOY_PAGE * TOY_HEAD + d]));
+          hash = toyMix(
+              hash,
+              toyBits(page[TOY_HEAD * TOY_PAGE + p % TOY_PAGE * TOY_HEAD + d]));
         }
       }
       scratch[i] = toyMix(scratch[i], hash);
@@ -69,7 +70,8 @@ void toy_attend(const kvasir_step_args *args, void *const *operands,
   }
 }
 
-/* operands: states, output weights u32[vocab], logits, parameters {vocab, stride, id that gives NaN} */
+/* operands: states, output weights u32[vocab], logits, parameters {vocab,
+ * stride, id that gives NaN} */
 void toy_logits(const kvasir_step_args *args, void *const *operands,
                 int32_t worker, int32_t workers) {
   const uint32_t *states = operands[0];

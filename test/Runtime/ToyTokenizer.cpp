@@ -15,8 +15,7 @@ std::string toyTokenizer(int32_t vocab) {
   std::string bytes;
   auto flag = [](TokenFlag value) { return static_cast<uint8_t>(value); };
   uint32_t slots = 4 * static_cast<uint32_t>(vocab);
-  table.vocabulary.assign(slots,
-                          VocabularySlot(0, rt::tokenizer::emptySlot));
+  table.vocabulary.assign(slots, VocabularySlot(0, rt::tokenizer::emptySlot));
   table.vocabulary_probes = slots < 256 ? slots : 256;
   const char *special[] = {"<pad>", "<s>", "</s>"};
   for (int32_t id = 0; id < vocab; ++id) {

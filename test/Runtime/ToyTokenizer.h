@@ -1,5 +1,5 @@
-// A compiled tokenizer for the toy model: ids 0 to 2 are <pad>, <s> and </s>, id i >= 3 is the one
-// character toyCharacter(i). No merges.
+// A compiled tokenizer for the toy model: ids 0 to 2 are <pad>, <s> and </s>,
+// id i >= 3 is the one character toyCharacter(i). No merges.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_TEST_RUNTIME_TOYTOKENIZER_H
 #define KVASIR_TEST_RUNTIME_TOYTOKENIZER_H

@@ -1,5 +1,5 @@
-// Barrier and worker pool: nobody passes early, with fewer, as many and more workers than cores.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Barrier and worker pool: nobody passes early, with fewer, as many and more
+// workers than cores. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "workers/WorkerPool.h"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,8 @@ namespace {
 struct Rounds {
   WorkerPool &pool;
   int rounds;
-  std::vector<int> values; // one per worker, not atomic: the barrier orders them
+  std::vector<int>
+      values; // one per worker, not atomic: the barrier orders them
   std::vector<int> errors;
 };
 

@@ -1,4 +1,5 @@
-// Measures the barrier: nanoseconds from the arrival of the last worker to the next round.
+// Measures the barrier: nanoseconds from the arrival of the last worker to the
+// next round.
 //   kvasir-barrier-bench [WORKERS [SPIN_US]]
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "support/Clock.h"

@@ -1,5 +1,5 @@
-// Writes the toy artifact, for tests that are scripts, and prints what it should answer.
-//   kvasir-toy-artifact FILE generate COUNT ID...   |   kvasir-toy-artifact FILE score ID...
+// Writes the toy artifact, for tests that are scripts, and prints its answer:
+//   kvasir-toy-artifact FILE generate COUNT ID... | FILE score ID...
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ToyArtifact.h"
 

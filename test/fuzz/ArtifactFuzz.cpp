@@ -1,6 +1,6 @@
-// libFuzzer target for the artifact reader: the header, and the module table as if its hash were
-// right, followed by everything that is computed from a table that passed.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// libFuzzer target for the artifact reader: the header, and the module table as
+// if its hash were right, followed by everything that is computed from a table
+// that passed. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "artifact/Artifact.h"
 #include "loader/CodeObject.h"
 #include "memory/Plan.h"

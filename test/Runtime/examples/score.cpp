@@ -1,5 +1,6 @@
-// Loads an artifact and prints, for each of a list of ids, the id that the model expects after it:
-// one forward over a sequence that the program holds itself.
+// Loads an artifact and prints, for each of a list of ids, the id that the
+// model expects after it: one forward over a sequence that the program holds
+// itself.
 //   score MODEL.kvasir ID...
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include <kvasir-c/kvasir.h>
