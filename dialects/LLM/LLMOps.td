@@ -15,8 +15,10 @@ def LLM_Dialect : Dialect {
   let cppNamespace = "::kvasir::llm";
   let summary = "a decoder language model on ragged tokens";
   let description = [{
-    One function, `@step`, computes a step: T tokens of several requests, laid
-    end to end (ragged, no padding), each with its absolute position. A value
+    One function, `@step(ids, positions, totals, rows)`, computes a step: T
+    tokens of several requests, laid end to end (ragged, no padding), each with
+    its absolute position and the total of its request; `rows` are the L tokens
+    whose logits, the result, are wanted. A value
     is a tensor `T x features` of f32; T is known at run time only. Weights
     never enter the IR: `llm.weight` names a range of a file, and ops take
     `!llm.weight` values made by `llm.get_weight`.

@@ -80,6 +80,22 @@ static bool admits(PhaseKind kind, Operation &op) {
   llvm_unreachable("covered switch");
 }
 
+/// The values that must lie in a buffer: what is computed row by row, or by one op for all workers.
+/// What follows the linear layers of a panel does not leave the worker's registers.
+static LogicalResult verifyHomes(PhaseOp phase) {
+  for (Operation &op : phase.getBody().front()) {
+    if (phase.getKind() == PhaseKind::panels && isa<kvasir::llm::LinearOp>(op))
+      return success();
+    if (isPlumbing(op))
+      continue;
+    for (Value result : op.getResults())
+      if (isa<RankedTensorType>(result.getType()) &&
+          llvm::none_of(result.getUsers(), [](Operation *user) { return isa<WriteOp>(user); }))
+        return op.emitOpError("phase_c4: expected the value to be put into a buffer");
+  }
+  return success();
+}
+
 LogicalResult PhaseOp::verify() {
   Block &body = getBody().front();
   for (BlockArgument argument : body.getArguments()) {
@@ -109,7 +125,7 @@ LogicalResult PhaseOp::verify() {
   bool wantsAnchor = getKind() == PhaseKind::panels || getKind() == PhaseKind::attend;
   if (wantsAnchor && anchors != 1)
     return emitOpError("phase_c3: expected one anchor, but got ") << anchors;
-  return success();
+  return verifyHomes(*this);
 }
 
 static LogicalResult verifyColumns(Operation *op, StringRef label, Type rows, BufferType buffer) {

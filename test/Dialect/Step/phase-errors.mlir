@@ -91,3 +91,33 @@ func.func @f() {
   %0 = step.input <ids> : tensor<?xi32>
   return
 }
+
+// -----
+
+step.phase @p kind <rows> {
+^bb0(%x: !step.buffer<tokens, 64>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  // expected-error @below {{phase_c4: expected the value to be put into a buffer}}
+  %1 = llm.scale %0 {factor = 2.0 : f32} : tensor<?x64xf32>
+}
+
+// -----
+
+step.phase @p kind <panels> {
+^bb0(%x: !step.buffer<tokens, 64>, %w: !llm.weight<8x64xf32>, %y: !step.buffer<tokens, 8>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  // expected-error @below {{phase_c4: expected the value to be put into a buffer}}
+  %1 = llm.scale %0 {factor = 2.0 : f32} : tensor<?x64xf32>
+  %2 = llm.linear %1, [%w] : tensor<?x64xf32>, [!llm.weight<8x64xf32>] -> tensor<?x8xf32>
+  step.write %2, %y : tensor<?x8xf32>, !step.buffer<tokens, 8>
+}
+
+// -----
+
+step.phase @p kind <serial> {
+^bb0(%x: !step.buffer<tokens, 64>, %w: !llm.weight<8x64xf32>, %y: !step.buffer<tokens, 8>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  // expected-error @below {{phase_c4: expected the value to be put into a buffer}}
+  %1:2 = llm.linear %0, [%w, %w] : tensor<?x64xf32>, [!llm.weight<8x64xf32>, !llm.weight<8x64xf32>] -> tensor<?x8xf32>, tensor<?x8xf32>
+  step.write %1#0, %y : tensor<?x8xf32>, !step.buffer<tokens, 8>
+}
