@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "PhaseEmitter.h"
 
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "kvasir-c/abi.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 
 using namespace mlir;
@@ -12,12 +12,16 @@ using namespace kvasir::cpu;
 
 namespace {
 
-/// Most tokens that a microkernel takes; a decode step is one tile of up to as many.
+/// A decode step is one tile of up to as many tokens.
 constexpr int64_t mostTokens = 16;
-/// Tokens of a tile in steps that have more than mostTokens.
-constexpr int64_t prefillTokens = 12;
+/// Most tokens of a microkernel, and of a tile in steps that have more than mostTokens. Wider tiles
+/// take two microkernels over weights that are in the first-level cache: with 16 tokens only one
+/// panel's sums fit the registers, and then every product waits for its own load of an input.
+constexpr int64_t kernelTokens = 12;
 /// Panels that are computed side by side: two independent chains for each token.
 constexpr int64_t mostPanels = 2;
+/// Panels that pass by while a block of the inputs stays in the first-level cache.
+constexpr int64_t chunkPanels = 8;
 /// Bytes of weights ahead of the loads that are prefetched.
 constexpr int64_t prefetchDistance = 6144;
 
@@ -40,13 +44,14 @@ class LinearEmitter {
 public:
   LinearEmitter(PhaseEmitter &e, Shape shape) : e(e), shape(shape) {}
 
-  /// (x, panel, tile, tokens, panels): tile[panels][tokens][16] from contiguous panels.
+  /// (x, panels, tile, tokens, number of panels, inputs): adds the products of `inputs` inputs to
+  /// tile[panels][tokens][16]. Panels are contiguous.
   func::FuncOp dispatcher();
 
 private:
   func::FuncOp kernel(int64_t tokens, int64_t panels);
-  void emitPass(Value x, ValueRange panels, Value tile, int64_t tokens, int64_t lane,
-                int64_t lanes);
+  void emitPass(Value x, ValueRange panels, Value tile, Value inputs, Value panelTile,
+                int64_t tokens, int64_t lane, int64_t lanes);
   func::FuncOp declare(const std::string &name, ArrayRef<Type> inputs,
                        llvm::function_ref<void(ValueRange)> body);
   void emitCase(int64_t tokens, int64_t panels, ValueRange arguments);
@@ -92,8 +97,8 @@ private:
 
 /// One pass over K for `lanes` of the panels' 16 rows, starting at `lane`: an accumulator for each
 /// panel and token.
-void LinearEmitter::emitPass(Value x, ValueRange panels, Value tile, int64_t tokens, int64_t lane,
-                             int64_t lanes) {
+void LinearEmitter::emitPass(Value x, ValueRange panels, Value tile, Value inputs, Value panelTile,
+                             int64_t tokens, int64_t lane, int64_t lanes) {
   int64_t bytes = bytesOf(shape.element), row = panelRows * bytes;
   int64_t unroll = shape.k % 4 == 0 ? 4 : shape.k % 2 == 0 ? 2 : 1;
   auto body = [&](Value k, ValueRange before) {
@@ -103,13 +108,13 @@ void LinearEmitter::emitPass(Value x, ValueRange panels, Value tile, int64_t tok
     for (Value line : lines)
       for (int64_t ahead = 0; lane == 0 && ahead < unroll * row; ahead += 64)
         e.prefetch(e.at(line, ahead + prefetchDistance));
-    Value inputs = e.at(x, e.mul(k, e.c(4)));
+    Value from = e.at(x, e.mul(k, e.c(4)));
     for (int64_t u = 0; u < unroll; ++u) {
       SmallVector<Value> weights;
       for (Value line : lines)
         weights.push_back(e.loadAs(shape.element, e.at(line, u * row + lane * bytes), lanes));
       for (int64_t t = 0; t < tokens; ++t) {
-        Value input = e.load(e.f32(), e.at(inputs, t * shape.xStride + u * 4));
+        Value input = e.load(e.f32(), e.at(from, t * shape.xStride + u * 4));
         for (auto [p, weight] : llvm::enumerate(weights)) {
           Value &sum = sums[p * tokens + t];
           sum = e.fma(weight, e.splat(input, lanes), sum);
@@ -118,10 +123,16 @@ void LinearEmitter::emitPass(Value x, ValueRange panels, Value tile, int64_t tok
     }
     return sums;
   };
-  SmallVector<Value> sums(panels.size() * tokens, e.constant(e.vec(lanes), 0));
-  sums = e.fold(e.c(0), e.c(shape.k), unroll, sums, body);
-  for (auto [i, sum] : llvm::enumerate(sums))
-    e.store(sum, e.at(tile, i * panelRows * 4 + lane * 4), lanes * 4);
+  SmallVector<Value> addresses, sums;
+  for (int64_t p = 0; p < static_cast<int64_t>(panels.size()); ++p)
+    for (int64_t t = 0; t < tokens; ++t)
+      addresses.push_back(
+          e.at(e.at(tile, e.mul(panelTile, e.c(p))), (t * panelRows + lane) * 4));
+  for (Value address : addresses)
+    sums.push_back(e.load(e.vec(lanes), address, lanes * 4));
+  sums = e.fold(e.c(0), inputs, unroll, sums, body);
+  for (auto [sum, address] : llvm::zip(sums, addresses))
+    e.store(sum, address, lanes * 4);
 }
 
 func::FuncOp LinearEmitter::declare(const std::string &name, ArrayRef<Type> inputs,
@@ -138,7 +149,7 @@ func::FuncOp LinearEmitter::declare(const std::string &name, ArrayRef<Type> inpu
 
 func::FuncOp LinearEmitter::kernel(int64_t tokens, int64_t panels) {
   std::string name = shape.name() + "_m" + std::to_string(tokens) + "_p" + std::to_string(panels);
-  return declare(name, {e.ptr(), e.ptr(), e.ptr()}, [&](ValueRange arguments) {
+  return declare(name, {e.ptr(), e.ptr(), e.ptr(), e.i64(), e.i64()}, [&](ValueRange arguments) {
     SmallVector<Value> streams;
     for (int64_t p = 0; p < panels; ++p)
       streams.push_back(e.at(arguments[1], e.c(p * shape.panelBytes())));
@@ -146,22 +157,31 @@ func::FuncOp LinearEmitter::kernel(int64_t tokens, int64_t panels) {
     bool halves = panels * tokens > accumulators();
     int64_t lanes = halves ? panelRows / 2 : panelRows;
     for (int64_t lane = 0; lane < panelRows; lane += lanes)
-      emitPass(arguments[0], streams, arguments[2], tokens, lane, lanes);
+      emitPass(arguments[0], streams, arguments[2], arguments[3], arguments[4], tokens, lane, lanes);
   });
 }
 
-/// A kernel for all panels, or one panel after the other where accumulators would not fit.
+/// A kernel for all panels and tokens, or one after the other where sums would not fit.
 void LinearEmitter::emitCase(int64_t tokens, int64_t panels, ValueRange arguments) {
-  int64_t together = panels * tokens <= accumulators() ? panels : 1;
-  for (int64_t p = 0; p < panels; p += together)
-    func::CallOp::create(e.b, kernel(tokens, together),
-                         ValueRange{arguments[0], e.at(arguments[1], e.c(p * shape.panelBytes())),
-                                    e.at(arguments[2], p * tokens * panelRows * 4)});
+  Value panelTile = e.c(tokens * panelRows * 4);
+  int64_t parts = tokens > kernelTokens ? 2 : 1;
+  for (int64_t part = 0, first = 0; part < parts; ++part) {
+    int64_t some = (tokens - first + parts - part - 1) / (parts - part);
+    int64_t together = panels * some <= accumulators() ? panels : 1;
+    for (int64_t p = 0; p < panels; p += together)
+      func::CallOp::create(
+          e.b, kernel(some, together),
+          ValueRange{e.at(arguments[0], first * shape.xStride),
+                     e.at(arguments[1], e.c(p * shape.panelBytes())),
+                     e.at(arguments[2], (p * tokens + first) * panelRows * 4), arguments[5],
+                     panelTile});
+    first += some;
+  }
 }
 
 func::FuncOp LinearEmitter::dispatcher() {
   Type p = e.ptr(), i = e.i64();
-  return declare(shape.name(), {p, p, p, i, i}, [&](ValueRange arguments) {
+  return declare(shape.name(), {p, p, p, i, i, i}, [&](ValueRange arguments) {
     Value which = e.add(e.mul(e.sub(arguments[4], e.c(1)), e.c(mostTokens)), arguments[3]);
     e.switchOn(
         which, mostPanels * mostTokens,
@@ -236,46 +256,69 @@ SmallVector<Group> PanelsEmitter::groups() {
 void PanelsEmitter::emit() {
   emitPrologue();
   for (const Group &group : groups()) {
-    tile = e.stack(group.results.size() * mostPanels * mostTokens * panelRows * 4);
+    tile = e.stack(group.results.size() * chunkPanels * mostTokens * panelRows * 4);
     emitGroup(group);
   }
 }
 
-/// A decode step is one tile of tokens; in a longer step, panels stay in the cache while all tokens
-/// pass by.
+/// A decode step is one tile of tokens; in a longer step, a chunk of panels stays in the cache
+/// while all tokens pass by.
 void PanelsEmitter::emitGroup(const Group &group) {
   Value count = e.extent(linear.getResult(0));
-  Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(prefillTokens), e.c(mostTokens));
+  Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(kernelTokens), e.c(mostTokens));
   auto [first, last] = e.ownRange(e.c((group.outputs + panelRows - 1) / panelRows));
   Value end = last;
-  e.loop(first, end, mostPanels, [&](Value panel) {
-    Value panels = e.minimum(e.c(mostPanels), e.sub(end, panel));
+  e.loop(first, end, chunkPanels, [&](Value panel) {
+    Value panels = e.minimum(e.c(chunkPanels), e.sub(end, panel));
     e.loopBy(e.c(0), count, atOnce, [&](Value token) {
       emitTile(group, e.minimum(atOnce, e.sub(count, token)), panels, panel, token);
     });
   });
 }
 
-/// The microkernels of all results of the group, then the epilogue.
+/// Inputs that the panels of a chunk pass by together: what a few tokens read fits any cache.
+static Value inputsAtOnce(Emitter &e, Value tokens, int64_t k) {
+  Value some = e.select(e.less(tokens, e.c(9)), e.c(512), e.c(256));
+  return e.select(e.less(tokens, e.c(5)), e.c(k), some);
+}
+
+/// The microkernels of all results of the group, block by block of the inputs (a chain goes on
+/// where the block before left its sum), then the epilogue.
 void PanelsEmitter::emitTile(const Group &group, Value tokens, Value panels, Value panel,
                              Value firstToken) {
   auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
+  int64_t inputs = input.getColumns();
   Value x = e.rowAddress(linear.getX(), firstToken);
-  Value tileStride = e.mul(e.mul(panels, tokens), e.c(panelRows * 4)); // bytes for each result
-  for (auto [index, result] : llvm::enumerate(group.results)) {
-    auto type = cast<llm::WeightType>(linear.getWeights()[result].getType());
-    Shape shape{type.getElementType(), type.getColumns(), input.getRowBytes()};
-    Value weights = e.at(e.operand(linear.getWeights()[result]),
-                         e.mul(panel, e.c(shape.panelBytes())));
-    Value out = e.at(tile, e.mul(tileStride, e.c(index)));
-    func::CallOp::create(e.b, LinearEmitter(e, shape).dispatcher(),
-                         ValueRange{x, weights, out, tokens, panels});
-  }
+  Value panelTile = e.mul(tokens, e.c(panelRows * 4)); // bytes of one panel's sums
+  Value resultTile = e.mul(panels, panelTile);
+  e.loop(e.c(0), e.mul(resultTile, e.c(group.results.size())), panelRows * 4, [&](Value i) {
+    e.store(e.constant(e.vec(panelRows), 0), e.at(tile, i), KVASIR_ALIGNMENT);
+  });
+  Value atOnce = inputsAtOnce(e, tokens, inputs);
+  e.loopBy(e.c(0), e.c(inputs), atOnce, [&](Value k) {
+    Value some = e.minimum(atOnce, e.sub(e.c(inputs), k));
+    for (auto [index, result] : llvm::enumerate(group.results)) {
+      Value weight = linear.getWeights()[result];
+      Type element = cast<llm::WeightType>(weight.getType()).getElementType();
+      Shape shape{element, inputs, input.getRowBytes()};
+      Value base = e.at(e.operand(weight), e.mul(panel, e.c(shape.panelBytes())));
+      base = e.at(base, e.mul(k, e.c(panelRows * bytesOf(element))));
+      Value sums = e.at(tile, e.mul(resultTile, e.c(index)));
+      func::FuncOp function = LinearEmitter(e, shape).dispatcher();
+      e.loop(e.c(0), panels, mostPanels, [&](Value p) {
+        Value count = e.minimum(e.c(mostPanels), e.sub(panels, p));
+        func::CallOp::create(e.b, function,
+                             ValueRange{e.at(x, e.mul(k, e.c(4))),
+                                        e.at(base, e.mul(p, e.c(shape.panelBytes()))),
+                                        e.at(sums, e.mul(p, panelTile)), tokens, count, some});
+      });
+    }
+  });
   e.loop(e.c(0), panels, 1, [&](Value p) {
     Value column = e.mul(e.add(panel, p), e.c(panelRows * 4));
     e.loop(e.c(0), tokens, 1, [&](Value t) {
       Value offset = e.mul(e.add(e.mul(p, tokens), t), e.c(panelRows * 4));
-      emitEpilogue(group, offset, e.add(firstToken, t), column, tileStride);
+      emitEpilogue(group, offset, e.add(firstToken, t), column, resultTile);
     });
   });
 }
