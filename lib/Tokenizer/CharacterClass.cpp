@@ -28,8 +28,7 @@ std::string CharacterSet::pattern(bool negated) const {
   if (!negated && items.empty() && others.size() == 1)
     return others[0];
   if (others.empty() && isOneProperty(items))
-    return (items[1] == 'p') != negated ? "\\p" + items.substr(2)
-                                        : "\\P" + items.substr(2);
+    return (items[1] == 'p') != negated ? "\\p" + items.substr(2) : "\\P" + items.substr(2);
   if (others.empty())
     return (negated ? "[^" : "[") + items + "]";
   std::string unions = "(?:";
@@ -39,9 +38,7 @@ std::string CharacterSet::pattern(bool negated) const {
   return negated ? "(?:(?!" + unions + ")" + anyCharacter + ")" : unions;
 }
 
-CharacterSet CharacterSet::complement() const {
-  return {"", {pattern(/*negated=*/true)}};
-}
+CharacterSet CharacterSet::complement() const { return {"", {pattern(/*negated=*/true)}}; }
 
 std::optional<CharacterSet> shorthandSet(char letter) {
   switch (letter) {
@@ -66,9 +63,7 @@ std::optional<CharacterSet> shorthandSet(char letter) {
 }
 
 CharacterSet wordSetOutsideBrackets() {
-  return CharacterSet{std::string(wordItems) +
-                          "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}",
-                      {}};
+  return CharacterSet{std::string(wordItems) + "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}", {}};
 }
 
 std::optional<CharacterSet> posixSet(llvm::StringRef name) {
@@ -163,9 +158,8 @@ std::optional<CharacterSet> propertySet(llvm::StringRef name) {
 }
 
 bool isCaseProperty(llvm::StringRef name) {
-  return llvm::is_contained({"lu", "ll", "lt", "upper", "lower", "uppercase",
-                             "lowercase", "uppercaseletter", "lowercaseletter",
-                             "titlecaseletter"},
+  return llvm::is_contained({"lu", "ll", "lt", "upper", "lower", "uppercase", "lowercase",
+                             "uppercaseletter", "lowercaseletter", "titlecaseletter"},
                             looseName(name));
 }
 
@@ -174,8 +168,8 @@ std::string quoteCharacter(char32_t character) {
     return "\\x{" + llvm::utohexstr(character) + "}";
   std::string text;
   rt::tokenizer::appendCharacter(text, character);
-  bool plain = character >= 0x80 || llvm::isAlnum(text[0]) || text[0] == ' ' ||
-               text[0] == '\'' || text[0] == '_';
+  bool plain = character >= 0x80 || llvm::isAlnum(text[0]) || text[0] == ' ' || text[0] == '\'' ||
+               text[0] == '_';
   return plain ? text : "\\" + text;
 }
 

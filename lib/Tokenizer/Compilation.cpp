@@ -21,12 +21,10 @@ llvm::StringRef kindOf(const Json &value) {
   return value.is_object() ? "an object" : "null";
 }
 
-bool Compilation::enter(const llvm::Twine &path, llvm::StringRef text,
-                        uint64_t id) {
+bool Compilation::enter(const llvm::Twine &path, llvm::StringRef text, uint64_t id) {
   if (id > maxId) {
-    problem(path, "id " + llvm::Twine(id) + " of \"" + text +
-                      "\" is out of range, at most " + llvm::Twine(maxId) +
-                      " is supported");
+    problem(path, "id " + llvm::Twine(id) + " of \"" + text + "\" is out of range, at most " +
+                      llvm::Twine(maxId) + " is supported");
     return false;
   }
   if (id >= texts.size()) {
@@ -34,8 +32,8 @@ bool Compilation::enter(const llvm::Twine &path, llvm::StringRef text,
     flags.resize(id + 1);
   }
   if (has(static_cast<uint32_t>(id), fb::TokenFlag::present)) {
-    problem(path, "id " + llvm::Twine(id) + " is given to both \"" + texts[id] +
-                      "\" and \"" + text + "\"");
+    problem(path, "id " + llvm::Twine(id) + " is given to both \"" + texts[id] + "\" and \"" +
+                      text + "\"");
     return false;
   }
   texts[id] = text.str();
@@ -57,8 +55,7 @@ bool ObjectReader::boolean(const char *key, bool fallback) {
     return fallback;
   if (value->is_boolean())
     return value->get<bool>();
-  compilation.problem(memberPath(key),
-                      "expected a boolean, but got " + kindOf(*value));
+  compilation.problem(memberPath(key), "expected a boolean, but got " + kindOf(*value));
   return fallback;
 }
 
@@ -68,8 +65,7 @@ std::string ObjectReader::string(const char *key, llvm::StringRef fallback) {
     return fallback.str();
   if (value->is_string())
     return value->get_ref<const std::string &>();
-  compilation.problem(memberPath(key),
-                      "expected a string, but got " + kindOf(*value));
+  compilation.problem(memberPath(key), "expected a string, but got " + kindOf(*value));
   return fallback.str();
 }
 
@@ -80,6 +76,8 @@ std::string ObjectReader::needString(const char *key, bool nonEmpty) {
   std::string text = string(key);
   if (value && value->is_string() && nonEmpty && text.empty())
     compilation.problem(memberPath(key), "expected a string that is not empty");
+  if (text.size() > 4096)
+    compilation.problem(memberPath(key), "longer than 4096 bytes is not supported");
   return text;
 }
 
@@ -89,8 +87,7 @@ uint32_t ObjectReader::number(const char *key, uint32_t fallback) {
     return fallback;
   if (value->is_number_unsigned() && value->get<uint64_t>() <= UINT32_MAX)
     return static_cast<uint32_t>(value->get<uint64_t>());
-  compilation.problem(memberPath(key),
-                      "expected a whole number from 0 to 4294967295");
+  compilation.problem(memberPath(key), "expected a whole number from 0 to 4294967295");
   return fallback;
 }
 
@@ -99,8 +96,7 @@ const Json *ObjectReader::array(const char *key) {
   if (value && value->is_array())
     return value;
   compilation.problem(memberPath(key),
-                      value ? "expected an array, but got " + kindOf(*value)
-                            : "missing");
+                      value ? "expected an array, but got " + kindOf(*value) : "missing");
   return nullptr;
 }
 
@@ -112,8 +108,7 @@ void ObjectReader::allow(std::initializer_list<llvm::StringRef> keys) {
       compilation.problem(memberPath(it.key()), "not known");
 }
 
-std::optional<uint32_t> addRegex(Compilation &compilation,
-                                 const llvm::Twine &path,
+std::optional<uint32_t> addRegex(Compilation &compilation, const llvm::Twine &path,
                                  llvm::StringRef oniguruma) {
   llvm::Expected<std::string> pattern = translateRegex(oniguruma);
   if (!pattern) {
@@ -132,8 +127,7 @@ uint32_t addLiteralRegex(Compilation &compilation, llvm::StringRef text) {
   return static_cast<uint32_t>(compilation.table.regexes.size() - 1);
 }
 
-std::optional<Pattern> readPattern(Compilation &compilation,
-                                   const Json *pattern,
+std::optional<Pattern> readPattern(Compilation &compilation, const Json *pattern,
                                    const std::string &path) {
   if (pattern && pattern->is_object() && pattern->size() == 1) {
     const std::string &key = pattern->begin().key();
@@ -148,17 +142,14 @@ std::optional<Pattern> readPattern(Compilation &compilation,
       return Pattern{"", *regex, true};
     }
   }
-  compilation.problem(path,
-                      R"(expected {"String": "..."} or {"Regex": "..."})");
+  compilation.problem(path, R"(expected {"String": "..."} or {"Regex": "..."})");
   return std::nullopt;
 }
 
-void forEachStep(
-    Compilation &compilation, const Json *root, llvm::StringRef path,
-    const char *listKey,
-    llvm::function_ref<void(llvm::StringRef, const Json &, const std::string &)>
-        step,
-    unsigned depth) {
+void forEachStep(Compilation &compilation, const Json *root, llvm::StringRef path,
+                 const char *listKey,
+                 llvm::function_ref<void(llvm::StringRef, const Json &, const std::string &)> step,
+                 unsigned depth) {
   if (!root)
     return;
   ObjectReader reader(compilation, *root, path.str());
@@ -175,8 +166,8 @@ void forEachStep(
   const Json *list = reader.array(listKey);
   for (size_t i = 0; list && i < list->size(); ++i)
     forEachStep(compilation, &(*list)[i],
-                (reader.memberPath(listKey) + "[" + llvm::Twine(i) + "]").str(),
-                listKey, step, depth + 1);
+                (reader.memberPath(listKey) + "[" + llvm::Twine(i) + "]").str(), listKey, step,
+                depth + 1);
 }
 
 } // namespace kvasir::tokenizer

@@ -47,17 +47,12 @@ struct Compilation {
       problems.push_back((path + ": " + what).str());
   }
 
-  bool has(uint32_t id, fb::TokenFlag flag) const {
-    return flags[id] & static_cast<uint8_t>(flag);
-  }
-  void set(uint32_t id, fb::TokenFlag flag) {
-    flags[id] |= static_cast<uint8_t>(flag);
-  }
+  bool has(uint32_t id, fb::TokenFlag flag) const { return flags[id] & static_cast<uint8_t>(flag); }
+  void set(uint32_t id, fb::TokenFlag flag) { flags[id] |= static_cast<uint8_t>(flag); }
   /// Id of a token, or nothing.
   std::optional<uint32_t> find(llvm::StringRef token) const {
     auto found = ids.find(token);
-    return found == ids.end() ? std::nullopt
-                              : std::optional<uint32_t>(found->second);
+    return found == ids.end() ? std::nullopt : std::optional<uint32_t>(found->second);
   }
   /// Enters a token; false if the id is taken or out of bounds (a problem).
   bool enter(const llvm::Twine &path, llvm::StringRef text, uint64_t id);
@@ -112,13 +107,11 @@ struct Pattern {
   uint32_t regex = 0;
   bool isRegex = false;
 };
-std::optional<Pattern> readPattern(Compilation &compilation,
-                                   const Json *pattern,
+std::optional<Pattern> readPattern(Compilation &compilation, const Json *pattern,
                                    const std::string &path);
 /// Index of a pattern in the table; translates it. Nothing if that is a
 /// problem.
-std::optional<uint32_t> addRegex(Compilation &compilation,
-                                 const llvm::Twine &path,
+std::optional<uint32_t> addRegex(Compilation &compilation, const llvm::Twine &path,
                                  llvm::StringRef oniguruma);
 /// Index of the pattern that matches `text`.
 uint32_t addLiteralRegex(Compilation &compilation, llvm::StringRef text);
@@ -126,16 +119,13 @@ uint32_t addLiteralRegex(Compilation &compilation, llvm::StringRef text);
 /// Members that hold one character, and those of Metaspace, which is a
 /// pre-tokenizer and a decoder.
 std::string readCharacter(ObjectReader &reader, const char *key);
-void readMetaspace(ObjectReader &reader, std::string &text,
-                   fb::PrependScheme &scheme, bool &split);
+void readMetaspace(ObjectReader &reader, std::string &text, fb::PrependScheme &scheme, bool &split);
 
 /// A list of steps: one object, or a Sequence of them (nested too), whose list
 /// is called `listKey`. Calls `step(type, object, path)` for each.
 void forEachStep(
-    Compilation &compilation, const Json *root, llvm::StringRef path,
-    const char *listKey,
-    llvm::function_ref<void(llvm::StringRef type, const Json &object,
-                            const std::string &path)>
+    Compilation &compilation, const Json *root, llvm::StringRef path, const char *listKey,
+    llvm::function_ref<void(llvm::StringRef type, const Json &object, const std::string &path)>
         step,
     unsigned depth = 0);
 

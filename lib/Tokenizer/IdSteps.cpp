@@ -43,18 +43,15 @@ private:
     uint64_t value = id.is_number_unsigned() ? id.get<uint64_t>() : UINT64_MAX;
     if (value >= compilation.texts.size() ||
         !compilation.has(static_cast<uint32_t>(value), fb::TokenFlag::present))
-      return reader.problem("token \"" + token +
-                            "\" has an id that is not in the vocabulary");
+      return reader.problem("token \"" + token + "\" has an id that is not in the vocabulary");
     compilation.table.template_.push_back(static_cast<int32_t>(value));
   }
 
   /// A member ["text", id].
   void addPair(ObjectReader &reader, const char *key) {
     const Json *pair = reader.member(key);
-    if (!pair || !pair->is_array() || pair->size() != 2 ||
-        !(*pair)[0].is_string())
-      return reader.problem("\"" + llvm::Twine(key) +
-                            "\": expected [\"token\", id]");
+    if (!pair || !pair->is_array() || pair->size() != 2 || !(*pair)[0].is_string())
+      return reader.problem("\"" + llvm::Twine(key) + "\": expected [\"token\", id]");
     addId(reader, (*pair)[0].get_ref<const std::string &>(), (*pair)[1]);
   }
 
@@ -68,8 +65,7 @@ private:
       std::string kind = single ? piece.begin().key() : "";
       const Json *id = nullptr;
       if (single && piece.begin()->is_object())
-        if (auto found = piece.begin()->find("id");
-            found != piece.begin()->end())
+        if (auto found = piece.begin()->find("id"); found != piece.begin()->end())
           id = &*found;
       if (kind == "Sequence" && id && *id == "A")
         compilation.table.template_.push_back(-1);
@@ -84,12 +80,10 @@ private:
       reader.problem("\"single\" is empty");
   }
 
-  void specialToken(ObjectReader &reader, const Json *tokens,
-                    const std::string &name) {
+  void specialToken(ObjectReader &reader, const Json *tokens, const std::string &name) {
     if (tokens && tokens->is_object())
       if (auto found = tokens->find(name); found != tokens->end())
-        if (found->is_object() && found->contains("ids") &&
-            (*found)["ids"].is_array()) {
+        if (found->is_object() && found->contains("ids") && (*found)["ids"].is_array()) {
           for (const Json &id : (*found)["ids"])
             addId(reader, name, id);
           return;
@@ -147,19 +141,18 @@ private:
   void replace(ObjectReader &reader) {
     reader.allow({"type", "pattern", "content"});
     std::string content = reader.needString("content", false);
-    std::optional<Pattern> pattern = readPattern(
-        compilation, reader.member("pattern"), reader.memberPath("pattern"));
+    std::optional<Pattern> pattern =
+        readPattern(compilation, reader.member("pattern"), reader.memberPath("pattern"));
     if (!pattern)
       return;
     bool regex = pattern->isRegex || pattern->literal.empty();
-    fb::DecoderStepT &step = add(regex ? fb::DecoderKind::replace_regex
-                                       : fb::DecoderKind::replace_literal);
+    fb::DecoderStepT &step =
+        add(regex ? fb::DecoderKind::replace_regex : fb::DecoderKind::replace_literal);
     step.content = content;
     step.text = pattern->literal;
     if (regex)
-      step.regex = pattern->isRegex
-                       ? pattern->regex
-                       : addLiteralRegex(compilation, pattern->literal);
+      step.regex =
+          pattern->isRegex ? pattern->regex : addLiteralRegex(compilation, pattern->literal);
   }
 
   Compilation &compilation;
@@ -169,21 +162,19 @@ private:
 
 void readPostProcessor(Compilation &compilation, const Json *postProcessor) {
   PostProcessorReader reader(compilation);
-  forEachStep(
-      compilation, postProcessor, "post_processor", "processors",
-      [&](llvm::StringRef type, const Json &object, const std::string &path) {
-        reader.step(type, object, path);
-      });
+  forEachStep(compilation, postProcessor, "post_processor", "processors",
+              [&](llvm::StringRef type, const Json &object, const std::string &path) {
+                reader.step(type, object, path);
+              });
 }
 
 void readDecoder(Compilation &compilation, const Json *decoder) {
   compilation.table.has_decoder = decoder != nullptr;
   DecoderReader reader(compilation);
-  forEachStep(
-      compilation, decoder, "decoder", "decoders",
-      [&](llvm::StringRef type, const Json &object, const std::string &path) {
-        reader.step(type, object, path);
-      });
+  forEachStep(compilation, decoder, "decoder", "decoders",
+              [&](llvm::StringRef type, const Json &object, const std::string &path) {
+                reader.step(type, object, path);
+              });
 }
 
 } // namespace kvasir::tokenizer

@@ -31,33 +31,27 @@ void readVocabulary(Compilation &compilation, ObjectReader &reader) {
   for (auto it = vocabulary->begin(); it != vocabulary->end(); ++it) {
     const Json &id = *it;
     if (!id.is_number_unsigned()) {
-      compilation.problem(path, "id of \"" + it.key() +
-                                    "\": expected a whole number, but got " +
+      compilation.problem(path, "id of \"" + it.key() + "\": expected a whole number, but got " +
                                     kindOf(id));
       continue;
     }
     if (compilation.enter(path, it.key(), id.get<uint64_t>()))
-      compilation.set(static_cast<uint32_t>(id.get<uint64_t>()),
-                      fb::TokenFlag::model);
+      compilation.set(static_cast<uint32_t>(id.get<uint64_t>()), fb::TokenFlag::model);
   }
 }
 
 /// The two halves of a merge, written as "a b" or ["a", "b"].
-std::optional<std::pair<llvm::StringRef, llvm::StringRef>>
-splitMerge(const Json &merge) {
+std::optional<std::pair<llvm::StringRef, llvm::StringRef>> splitMerge(const Json &merge) {
   if (merge.is_string()) {
-    auto [left, right] =
-        llvm::StringRef(merge.get_ref<const std::string &>()).split(' ');
+    auto [left, right] = llvm::StringRef(merge.get_ref<const std::string &>()).split(' ');
     if (left.empty() || right.empty() || right.contains(' '))
       return std::nullopt;
     return std::make_pair(left, right);
   }
-  if (!merge.is_array() || merge.size() != 2 || !merge[0].is_string() ||
-      !merge[1].is_string())
+  if (!merge.is_array() || merge.size() != 2 || !merge[0].is_string() || !merge[1].is_string())
     return std::nullopt;
-  return std::make_pair(
-      llvm::StringRef(merge[0].get_ref<const std::string &>()),
-      llvm::StringRef(merge[1].get_ref<const std::string &>()));
+  return std::make_pair(llvm::StringRef(merge[0].get_ref<const std::string &>()),
+                        llvm::StringRef(merge[1].get_ref<const std::string &>()));
 }
 
 /// Looks up a merge in the vocabulary; a message if something is not in it.
@@ -69,12 +63,10 @@ std::string resolveMerge(const Compilation &compilation, const Json &json,
   auto [left, right] = *halves;
   llvm::StringRef prefix = compilation.table.continuing_prefix;
   if (right.size() < prefix.size())
-    return ("\"" + right + "\" is shorter than continuing_subword_prefix")
-        .str();
+    return ("\"" + right + "\" is shorter than continuing_subword_prefix").str();
   std::string merged = (left + right.drop_front(prefix.size())).str();
-  for (auto [text, id] :
-       {std::make_pair(left, &merge.left), std::make_pair(right, &merge.right),
-        std::make_pair(llvm::StringRef(merged), &merge.merged)}) {
+  for (auto [text, id] : {std::make_pair(left, &merge.left), std::make_pair(right, &merge.right),
+                          std::make_pair(llvm::StringRef(merged), &merge.merged)}) {
     std::optional<uint32_t> found = compilation.find(text);
     if (!found)
       return ("\"" + text + "\" is not in the vocabulary").str();
@@ -95,8 +87,8 @@ void readMerges(Compilation &compilation, ObjectReader &reader) {
   for (size_t i = 0; i < merges->size(); ++i) {
     const Json &json = (*merges)[i];
     // What merges.txt starts with.
-    if (json.is_string() && llvm::StringRef(json.get_ref<const std::string &>())
-                                .starts_with("#version"))
+    if (json.is_string() &&
+        llvm::StringRef(json.get_ref<const std::string &>()).starts_with("#version"))
       continue;
     Compilation::Merge merge;
     std::string what = resolveMerge(compilation, json, merge);
@@ -106,8 +98,7 @@ void readMerges(Compilation &compilation, ObjectReader &reader) {
       compilation.problem(path + "[" + llvm::Twine(i) + "]", what);
   }
   if (wrong > maxMergeProblems)
-    compilation.problem(path, llvm::Twine(wrong - maxMergeProblems) +
-                                  " more merges like these");
+    compilation.problem(path, llvm::Twine(wrong - maxMergeProblems) + " more merges like these");
 }
 
 void readUnknown(Compilation &compilation, ObjectReader &reader) {
@@ -129,11 +120,9 @@ void readModel(Compilation &compilation, const Json &model) {
     return reader.problem("expected an object, but got " + kindOf(model));
   std::string type = modelType(model);
   if (type != "BPE")
-    return reader.problem("tokenizer model \"" + type +
-                          "\" is not supported (supported: BPE)");
-  reader.allow({"type", "dropout", "unk_token", "continuing_subword_prefix",
-                "end_of_word_suffix", "fuse_unk", "byte_fallback",
-                "ignore_merges", "vocab", "merges"});
+    return reader.problem("tokenizer model \"" + type + "\" is not supported (supported: BPE)");
+  reader.allow({"type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+                "fuse_unk", "byte_fallback", "ignore_merges", "vocab", "merges"});
   if (const Json *dropout = reader.member("dropout"))
     if (!dropout->is_number() || dropout->get<double>() != 0)
       reader.problem("dropout is for training; set it to null");
@@ -150,10 +139,8 @@ void readModel(Compilation &compilation, const Json &model) {
 /// One added token. Tokens of the vocabulary keep their id; for others the file
 /// says it, whereas the reference implementation counts on from the vocabulary,
 /// which is the same in files that it wrote.
-static void addToken(Compilation &compilation, ObjectReader &reader,
-                     const Json *id) {
-  reader.allow({"id", "content", "single_word", "lstrip", "rstrip",
-                "normalized", "special"});
+static void addToken(Compilation &compilation, ObjectReader &reader, const Json *id) {
+  reader.allow({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special"});
   AddedToken token;
   token.content = reader.needString("content", false);
   token.special = reader.boolean("special", false);
@@ -168,20 +155,16 @@ static void addToken(Compilation &compilation, ObjectReader &reader,
   if (token.content.empty())
     return; // never matches anything
   if (token.content.size() > maxAddedBytes)
-    return reader.problem(
-        "added token of " + llvm::Twine(token.content.size()) +
-        " bytes, at most " + llvm::Twine(maxAddedBytes) + " are supported");
+    return reader.problem("added token of " + llvm::Twine(token.content.size()) +
+                          " bytes, at most " + llvm::Twine(maxAddedBytes) + " are supported");
   if (!id || !id->is_number_unsigned())
-    return reader.problem("id of \"" + token.content +
-                          "\": expected a whole number");
+    return reader.problem("id of \"" + token.content + "\": expected a whole number");
   uint64_t value = id->get<uint64_t>();
   if (std::optional<uint32_t> known = compilation.find(token.content)) {
     if (*known != value)
-      return reader.problem("id of \"" + token.content + "\" is " +
-                            llvm::Twine(value) + ", but " +
+      return reader.problem("id of \"" + token.content + "\" is " + llvm::Twine(value) + ", but " +
                             llvm::Twine(*known) + " in the vocabulary");
-  } else if (!compilation.enter(reader.memberPath("id"), token.content,
-                                value)) {
+  } else if (!compilation.enter(reader.memberPath("id"), token.content, value)) {
     return;
   }
   token.id = static_cast<uint32_t>(value);
@@ -190,9 +173,8 @@ static void addToken(Compilation &compilation, ObjectReader &reader,
   if (!compilation.has(token.id, fb::TokenFlag::added))
     compilation.added.push_back(token);
   else // said twice: the last one counts
-    *llvm::find_if(compilation.added, [&](const AddedToken &other) {
-      return other.id == token.id;
-    }) = token;
+    *llvm::find_if(compilation.added,
+                   [&](const AddedToken &other) { return other.id == token.id; }) = token;
   compilation.set(token.id, fb::TokenFlag::added);
 }
 
@@ -200,26 +182,22 @@ void readAddedTokens(Compilation &compilation, const Json *tokens) {
   if (!tokens)
     return;
   if (!tokens->is_array())
-    return compilation.problem("added_tokens",
-                               "expected an array, but got " + kindOf(*tokens));
+    return compilation.problem("added_tokens", "expected an array, but got " + kindOf(*tokens));
   for (size_t i = 0; i < tokens->size(); ++i) {
     const Json &token = (*tokens)[i];
-    ObjectReader reader(compilation, token,
-                        ("added_tokens[" + llvm::Twine(i) + "]").str());
+    ObjectReader reader(compilation, token, ("added_tokens[" + llvm::Twine(i) + "]").str());
     addToken(compilation, reader, reader.member("id"));
   }
 }
 
 /// Tokens of added_tokens_decoder (an object from id to token) that
 /// tokenizer.json lacks.
-static void readAddedTokensDecoder(Compilation &compilation,
-                                   ObjectReader &config) {
+static void readAddedTokensDecoder(Compilation &compilation, ObjectReader &config) {
   const Json *tokens = config.member("added_tokens_decoder");
   if (!tokens || !tokens->is_object())
     return;
   for (auto it = tokens->begin(); it != tokens->end(); ++it) {
-    ObjectReader reader(compilation, *it,
-                        config.memberPath("added_tokens_decoder." + it.key()));
+    ObjectReader reader(compilation, *it, config.memberPath("added_tokens_decoder." + it.key()));
     std::string content = reader.string("content");
     std::optional<uint32_t> known = compilation.find(content);
     if (known && compilation.has(*known, fb::TokenFlag::added))
@@ -235,15 +213,14 @@ static void readAddedTokensDecoder(Compilation &compilation,
 }
 
 /// The token that a member names, as a string or as an added token.
-static int32_t readNamedToken(Compilation &compilation, ObjectReader &config,
-                              const char *key, bool needed) {
+static int32_t readNamedToken(Compilation &compilation, ObjectReader &config, const char *key,
+                              bool needed) {
   const Json *value = config.member(key);
   if (!value)
     return -1;
   std::string content;
   if (value->is_object())
-    content = ObjectReader(compilation, *value, config.memberPath(key))
-                  .string("content");
+    content = ObjectReader(compilation, *value, config.memberPath(key)).string("content");
   else
     content = config.string(key);
   if (content.empty())

@@ -16,8 +16,8 @@ namespace rtt = rt::tokenizer;
 /// which probe sequences stay short. `hash(i, salt)` and `place(i, slot)` are
 /// about entry i, `isFree(slot)` about the table, which `clear()` empties.
 template <class Hash, class Clear, class IsFree, class Place>
-bool fillTable(size_t count, size_t slots, uint32_t &salt, uint32_t &probes,
-               Hash hash, Clear clear, IsFree isFree, Place place) {
+bool fillTable(size_t count, size_t slots, uint32_t &salt, uint32_t &probes, Hash hash, Clear clear,
+               IsFree isFree, Place place) {
   constexpr uint32_t maxSalts = 16;
   for (salt = 0; salt < maxSalts; ++salt) {
     clear();
@@ -44,8 +44,7 @@ void buildVocabulary(Compilation &compilation) {
   for (uint32_t id = 0; id < compilation.texts.size(); ++id) {
     const std::string &text = compilation.texts[id];
     table.token_bytes.insert(table.token_bytes.end(), text.begin(), text.end());
-    table.token_offsets.push_back(
-        static_cast<uint32_t>(table.token_bytes.size()));
+    table.token_offsets.push_back(static_cast<uint32_t>(table.token_bytes.size()));
     if (compilation.has(id, fb::TokenFlag::present))
       ids.push_back(id);
   }
@@ -53,14 +52,11 @@ void buildVocabulary(Compilation &compilation) {
   auto &entries = table.vocabulary;
   bool filled = fillTable(
       ids.size(), slots, table.vocabulary_salt, table.vocabulary_probes,
-      [&](size_t i, uint32_t salt) {
-        return rtt::hashText(compilation.texts[ids[i]], salt);
-      },
+      [&](size_t i, uint32_t salt) { return rtt::hashText(compilation.texts[ids[i]], salt); },
       [&] { entries.assign(slots, fb::VocabularySlot(0, rtt::emptySlot)); },
       [&](size_t at) { return entries[at].id() == rtt::emptySlot; },
       [&](size_t i, size_t at) {
-        uint64_t hash =
-            rtt::hashText(compilation.texts[ids[i]], table.vocabulary_salt);
+        uint64_t hash = rtt::hashText(compilation.texts[ids[i]], table.vocabulary_salt);
         entries[at] = fb::VocabularySlot(static_cast<uint32_t>(hash), ids[i]);
       });
   if (!filled)
@@ -90,8 +86,7 @@ void buildMerges(Compilation &compilation) {
       [&](size_t at) { return entries[at].left() == rtt::emptySlot; },
       [&](size_t i, size_t at) {
         const auto &merge = merges[kept[i]];
-        entries[at] =
-            fb::MergeSlot(merge.left, merge.right, kept[i], merge.merged);
+        entries[at] = fb::MergeSlot(merge.left, merge.right, kept[i], merge.merged);
       });
   if (!filled)
     compilation.problem("model.merges", "too many merges with equal hashes");
@@ -99,16 +94,14 @@ void buildMerges(Compilation &compilation) {
 
 /// A trie of texts, each with the index of its added token. Nodes are numbered
 /// breadth first.
-std::unique_ptr<fb::TrieT>
-buildTrie(Compilation &compilation,
-          std::vector<std::pair<std::string, int32_t>> texts) {
+std::unique_ptr<fb::TrieT> buildTrie(Compilation &compilation,
+                                     std::vector<std::pair<std::string, int32_t>> texts) {
   if (texts.empty())
     return nullptr;
   llvm::sort(texts);
   for (size_t i = 1; i < texts.size(); ++i)
     if (texts[i].first == texts[i - 1].first)
-      compilation.problem("added_tokens", "two tokens are both \"" +
-                                              texts[i].first +
+      compilation.problem("added_tokens", "two tokens are both \"" + texts[i].first +
                                               "\" once they are normalized");
   struct Range {
     size_t begin, end, depth; // texts with the same first `depth` bytes
@@ -126,29 +119,25 @@ buildTrie(Compilation &compilation,
       size_t next = begin;
       while (next < end && texts[next].first[depth] == byte)
         ++next;
-      trie->edges.emplace_back(static_cast<uint8_t>(byte),
-                               static_cast<uint32_t>(ranges.size()));
+      trie->edges.emplace_back(static_cast<uint8_t>(byte), static_cast<uint32_t>(ranges.size()));
       ranges.push_back({begin, next, depth + 1});
       begin = next;
     }
-    trie->nodes.emplace_back(
-        firstEdge, static_cast<uint32_t>(trie->edges.size()) - firstEdge,
-        added);
+    trie->nodes.emplace_back(firstEdge, static_cast<uint32_t>(trie->edges.size()) - firstEdge,
+                             added);
   }
   return trie;
 }
 
 std::vector<uint8_t> pack(Compilation &compilation) {
   compilation.table.token_flags = compilation.flags;
-  flatbuffers::FlatBufferBuilder builder(1 << 20);
+  flatbuffers::FlatBufferBuilder builder(1 << 14);
   fb::FinishTableBuffer(builder, fb::Table::Pack(builder, &compilation.table));
-  return {builder.GetBufferPointer(),
-          builder.GetBufferPointer() + builder.GetSize()};
+  return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 
 /// The opened table, or null after a problem.
-std::unique_ptr<rtt::Core> open(Compilation &compilation,
-                                const std::vector<uint8_t> &bytes) {
+std::unique_ptr<rtt::Core> open(Compilation &compilation, const std::vector<uint8_t> &bytes) {
   auto core = rtt::Core::open(bytes.data(), bytes.size());
   if (core)
     return std::move(*core);
@@ -164,8 +153,7 @@ void markWholeTokens(Compilation &compilation, const rtt::Core &core) {
     return;
   rtt::Bpe::Scratch scratch;
   for (uint32_t id = 0; id < compilation.texts.size(); ++id)
-    if (compilation.has(id, fb::TokenFlag::model) &&
-        compilation.texts[id].size() <= maxBytes &&
+    if (compilation.has(id, fb::TokenFlag::model) && compilation.texts[id].size() <= maxBytes &&
         core.bpe.givesWhole(compilation.texts[id], id, scratch))
       compilation.set(id, fb::TokenFlag::whole);
 }
@@ -176,9 +164,8 @@ void addAddedTokens(Compilation &compilation, const rtt::Core &core) {
   fb::TableT &table = compilation.table;
   std::vector<std::pair<std::string, int32_t>> raw, normalized;
   llvm::StringSet<> special;
-  llvm::sort(compilation.added, [](const AddedToken &a, const AddedToken &b) {
-    return a.id < b.id;
-  });
+  llvm::sort(compilation.added,
+             [](const AddedToken &a, const AddedToken &b) { return a.id < b.id; });
   for (const AddedToken &token : compilation.added)
     if (token.special)
       special.insert(token.content);

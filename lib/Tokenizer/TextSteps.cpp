@@ -62,25 +62,22 @@ private:
   void replace(ObjectReader &reader) {
     reader.allow({"type", "pattern", "content"});
     std::string content = reader.needString("content", false);
-    std::optional<Pattern> pattern = readPattern(
-        compilation, reader.member("pattern"), reader.memberPath("pattern"));
+    std::optional<Pattern> pattern =
+        readPattern(compilation, reader.member("pattern"), reader.memberPath("pattern"));
     if (!pattern)
       return;
     bool regex = pattern->isRegex || pattern->literal.empty();
     fb::NormalizerStepT &step =
-        add(regex ? fb::NormalizerKind::replace_regex
-                  : fb::NormalizerKind::replace_literal);
+        add(regex ? fb::NormalizerKind::replace_regex : fb::NormalizerKind::replace_literal);
     step.content = content;
     step.text = pattern->literal;
     if (regex)
-      step.regex = pattern->isRegex
-                       ? pattern->regex
-                       : addLiteralRegex(compilation, pattern->literal);
+      step.regex =
+          pattern->isRegex ? pattern->regex : addLiteralRegex(compilation, pattern->literal);
   }
 
   void bert(ObjectReader &reader) {
-    reader.allow({"type", "clean_text", "handle_chinese_chars", "strip_accents",
-                  "lowercase"});
+    reader.allow({"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
     bool lowercase = reader.boolean("lowercase", true);
     if (reader.boolean("clean_text", true))
       add(fb::NormalizerKind::clean_text);
@@ -113,8 +110,7 @@ public:
       metaspace(reader);
     } else if (type == "Whitespace") {
       reader.allow({"type"});
-      regex(R"([\w\x{200c}\x{200d}]+|[^\w\s\x{200c}\x{200d}]+)",
-            Behavior::removed, true);
+      regex(R"([\w\x{200c}\x{200d}]+|[^\w\s\x{200c}\x{200d}]+)", Behavior::removed, true);
     } else if (type == "WhitespaceSplit") {
       reader.allow({"type"});
       add(Kind::split_whitespace).behavior = Behavior::removed;
@@ -129,8 +125,7 @@ public:
     } else if (type == "Digits") {
       reader.allow({"type", "individual_digits"});
       bool single = reader.boolean("individual_digits", false);
-      add(Kind::split_numeric).behavior =
-          single ? Behavior::isolated : Behavior::contiguous;
+      add(Kind::split_numeric).behavior = single ? Behavior::isolated : Behavior::contiguous;
     } else {
       reader.problem("pre-tokenizer \"" + type +
                      "\" is not supported (supported: ByteLevel, Split, "
@@ -157,18 +152,16 @@ private:
     step.invert = invert;
   }
 
-  fb::SplitBehavior readBehavior(ObjectReader &reader,
-                                 llvm::StringRef missing) {
+  fb::SplitBehavior readBehavior(ObjectReader &reader, llvm::StringRef missing) {
     using Behavior = fb::SplitBehavior;
     std::string name = reader.string("behavior", missing);
-    auto behavior =
-        llvm::StringSwitch<std::optional<Behavior>>(name)
-            .Case("Removed", Behavior::removed)
-            .Case("Isolated", Behavior::isolated)
-            .Case("MergedWithPrevious", Behavior::merged_with_previous)
-            .Case("MergedWithNext", Behavior::merged_with_next)
-            .Case("Contiguous", Behavior::contiguous)
-            .Default(std::nullopt);
+    auto behavior = llvm::StringSwitch<std::optional<Behavior>>(name)
+                        .Case("Removed", Behavior::removed)
+                        .Case("Isolated", Behavior::isolated)
+                        .Case("MergedWithPrevious", Behavior::merged_with_previous)
+                        .Case("MergedWithNext", Behavior::merged_with_next)
+                        .Case("Contiguous", Behavior::contiguous)
+                        .Default(std::nullopt);
     if (!behavior)
       reader.problem("behavior \"" + name + "\" is not known");
     return behavior.value_or(Behavior::isolated);
@@ -187,14 +180,12 @@ private:
     reader.allow({"type", "pattern", "behavior", "invert"});
     fb::SplitBehavior behavior = readBehavior(reader, "");
     bool invert = reader.boolean("invert", false);
-    std::optional<Pattern> pattern = readPattern(
-        compilation, reader.member("pattern"), reader.memberPath("pattern"));
+    std::optional<Pattern> pattern =
+        readPattern(compilation, reader.member("pattern"), reader.memberPath("pattern"));
     if (!pattern)
       return;
     fb::PreTokenizerStepT &step = add(fb::PreTokenizerKind::split_regex);
-    step.regex = pattern->isRegex
-                     ? pattern->regex
-                     : addLiteralRegex(compilation, pattern->literal);
+    step.regex = pattern->isRegex ? pattern->regex : addLiteralRegex(compilation, pattern->literal);
     step.behavior = behavior;
     step.invert = invert;
   }
@@ -209,16 +200,14 @@ private:
 
 } // namespace
 
-void readMetaspace(ObjectReader &reader, std::string &text,
-                   fb::PrependScheme &scheme, bool &split) {
+void readMetaspace(ObjectReader &reader, std::string &text, fb::PrependScheme &scheme,
+                   bool &split) {
   using Scheme = fb::PrependScheme;
-  reader.allow({"type", "replacement", "str_rep", "add_prefix_space",
-                "prepend_scheme", "split"});
+  reader.allow({"type", "replacement", "str_rep", "add_prefix_space", "prepend_scheme", "split"});
   text = readCharacter(reader, "replacement");
   // Older files only say whether to prepend.
   bool prefix = reader.boolean("add_prefix_space", true);
-  std::string name =
-      reader.string("prepend_scheme", prefix ? "always" : "never");
+  std::string name = reader.string("prepend_scheme", prefix ? "always" : "never");
   auto known = llvm::StringSwitch<std::optional<Scheme>>(name)
                    .Case("first", Scheme::first)
                    .Case("never", Scheme::never)
@@ -227,38 +216,34 @@ void readMetaspace(ObjectReader &reader, std::string &text,
   if (!known)
     reader.problem("prepend_scheme \"" + name + "\" is not known");
   else if (!prefix && *known != Scheme::never)
-    reader.problem("add_prefix_space is false, but prepend_scheme is \"" +
-                   name + "\"");
+    reader.problem("add_prefix_space is false, but prepend_scheme is \"" + name + "\"");
   scheme = known.value_or(Scheme::always);
   split = reader.boolean("split", true);
 }
 
 std::string readCharacter(ObjectReader &reader, const char *key) {
   std::string text = reader.needString(key);
-  size_t characters =
-      llvm::count_if(text, [](char byte) { return (byte & 0xc0) != 0x80; });
+  size_t characters = llvm::count_if(text, [](char byte) { return (byte & 0xc0) != 0x80; });
   if (characters > 1)
-    reader.problem("\"" + llvm::Twine(key) +
-                   "\": expected one character, but got \"" + text + "\"");
+    reader.problem("\"" + llvm::Twine(key) + "\": expected one character, but got \"" + text +
+                   "\"");
   return text;
 }
 
 void readNormalizer(Compilation &compilation, const Json *normalizer) {
   NormalizerReader reader(compilation);
-  forEachStep(
-      compilation, normalizer, "normalizer", "normalizers",
-      [&](llvm::StringRef type, const Json &object, const std::string &path) {
-        reader.step(type, object, path);
-      });
+  forEachStep(compilation, normalizer, "normalizer", "normalizers",
+              [&](llvm::StringRef type, const Json &object, const std::string &path) {
+                reader.step(type, object, path);
+              });
 }
 
 void readPreTokenizer(Compilation &compilation, const Json *preTokenizer) {
   PreTokenizerReader reader(compilation);
-  forEachStep(
-      compilation, preTokenizer, "pre_tokenizer", "pretokenizers",
-      [&](llvm::StringRef type, const Json &object, const std::string &path) {
-        reader.step(type, object, path);
-      });
+  forEachStep(compilation, preTokenizer, "pre_tokenizer", "pretokenizers",
+              [&](llvm::StringRef type, const Json &object, const std::string &path) {
+                reader.step(type, object, path);
+              });
 }
 
 } // namespace kvasir::tokenizer

@@ -32,15 +32,12 @@ struct SyntaxErrorFinder : nlohmann::json_sax<Json> {
   }
 };
 
-void readAll(Compilation &compilation, const Json &json,
-             const TokenizerOptions &options) {
+void readAll(Compilation &compilation, const Json &json, const TokenizerOptions &options) {
   ObjectReader reader(compilation, json, "");
-  reader.allow({"version", "truncation", "padding", "added_tokens",
-                "normalizer", "pre_tokenizer", "post_processor", "decoder",
-                "model"});
+  reader.allow({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+                "post_processor", "decoder", "model"});
   if (std::string version = reader.string("version", "1.0"); version != "1.0")
-    compilation.problem("version",
-                        "expected \"1.0\", but got \"" + version + "\"");
+    compilation.problem("version", "expected \"1.0\", but got \"" + version + "\"");
   if (const Json *model = reader.member("model"))
     readModel(compilation, *model);
   else
@@ -53,46 +50,38 @@ void readAll(Compilation &compilation, const Json &json,
   readDecoder(compilation, reader.member("decoder"));
   size_t count = compilation.texts.size();
   if (options.modelVocabularySize && count > options.modelVocabularySize)
-    compilation.problem(
-        "vocabulary", "id " + llvm::Twine(count - 1) + " (\"" +
-                          compilation.texts.back() +
-                          "\") is out of range, the model has embeddings for " +
-                          llvm::Twine(options.modelVocabularySize) + " ids");
+    compilation.problem("vocabulary", "id " + llvm::Twine(count - 1) + " (\"" +
+                                          compilation.texts.back() +
+                                          "\") is out of range, the model has embeddings for " +
+                                          llvm::Twine(options.modelVocabularySize) + " ids");
 }
 
-llvm::Error report(const Compilation &compilation,
-                   const TokenizerOptions &options) {
+llvm::Error report(const Compilation &compilation, const TokenizerOptions &options) {
   size_t count = compilation.problemCount;
-  std::string message = options.name + ": tokenizer cannot be compiled, " +
-                        std::to_string(count) +
+  std::string message = options.name + ": tokenizer cannot be compiled, " + std::to_string(count) +
                         (count == 1 ? " problem" : " problems");
   for (const std::string &problem : compilation.problems)
     message += "\n  " + problem;
   if (count > compilation.problems.size())
-    message += "\n  and " +
-               std::to_string(count - compilation.problems.size()) + " more";
+    message += "\n  and " + std::to_string(count - compilation.problems.size()) + " more";
   return llvm::createStringError(message);
 }
 
 } // namespace
 
-llvm::Expected<std::vector<uint8_t>>
-compileTokenizer(llvm::StringRef tokenizerJson,
-                 const TokenizerOptions &options) {
-  Json json =
-      Json::parse(tokenizerJson.begin(), tokenizerJson.end(), nullptr, false);
+llvm::Expected<std::vector<uint8_t>> compileTokenizer(llvm::StringRef tokenizerJson,
+                                                      const TokenizerOptions &options) {
+  Json json = Json::parse(tokenizerJson.begin(), tokenizerJson.end(), nullptr, false);
   if (json.is_discarded()) {
     SyntaxErrorFinder finder;
     Json::sax_parse(tokenizerJson.begin(), tokenizerJson.end(), &finder);
     return llvm::createStringError(
-        llvm::Twine(options.name) + ": not JSON from byte " +
-        llvm::Twine(finder.offset) + " of " +
+        llvm::Twine(options.name) + ": not JSON from byte " + llvm::Twine(finder.offset) + " of " +
         llvm::Twine(tokenizerJson.size()) + " on; is the file complete?");
   }
   if (!json.is_object())
     return llvm::createStringError(llvm::Twine(options.name) +
-                                   ": expected a JSON object, but got " +
-                                   tokenizer::kindOf(json));
+                                   ": expected a JSON object, but got " + tokenizer::kindOf(json));
   Compilation compilation;
   readAll(compilation, json, options);
   json = nullptr; // the largest thing in memory

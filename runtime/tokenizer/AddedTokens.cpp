@@ -14,8 +14,7 @@ struct Match {
 };
 
 /// The child of a node along a byte, or null.
-const fb::TrieNode *child(const fb::Trie &trie, const fb::TrieNode &node,
-                          uint8_t byte) {
+const fb::TrieNode *child(const fb::Trie &trie, const fb::TrieNode &node, uint8_t byte) {
   const auto &edges = *trie.edges();
   uint32_t low = node.first_edge(), high = low + node.edges();
   while (low < high) {
@@ -43,8 +42,7 @@ public:
   /// where characters do.
   Match next(std::string_view text, size_t from) const {
     for (size_t begin = from; begin < text.size(); ++begin) {
-      if (!starts[static_cast<uint8_t>(text[begin])] ||
-          isContinuation(text[begin]))
+      if (!starts[static_cast<uint8_t>(text[begin])] || isContinuation(text[begin]))
         continue;
       if (Match match = longestAt(text, begin); match.token)
         return match;
@@ -61,10 +59,8 @@ private:
       if (!node)
         break;
       ++at;
-      if (node->added() >= 0 &&
-          (at == text.size() || !isContinuation(text[at])))
-        match = {begin, at,
-                 core.table.added()->Get(static_cast<uint32_t>(node->added()))};
+      if (node->added() >= 0 && (at == text.size() || !isContinuation(text[at])))
+        match = {begin, at, core.table.added()->Get(static_cast<uint32_t>(node->added()))};
     }
     return match;
   }
@@ -88,14 +84,11 @@ bool standsAlone(std::string_view text, size_t begin, size_t end) {
 /// between tokens. White space that a token strips belongs to it, so that after
 /// a token that strips to its right another may start inside that stretch: the
 /// reference implementation yields both, and so do we.
-template <class F>
-void split(std::string_view text, const Finder &finder, F &&piece) {
+template <class F> void split(std::string_view text, const Finder &finder, F &&piece) {
   size_t done = 0;
-  for (Match match = finder.next(text, 0); match.token;
-       match = finder.next(text, match.end)) {
+  for (Match match = finder.next(text, 0); match.token; match = finder.next(text, match.end)) {
     size_t begin = match.begin, end = match.end;
-    if (hasFlag(*match.token, fb::AddedFlag::single_word) &&
-        !standsAlone(text, begin, end))
+    if (hasFlag(*match.token, fb::AddedFlag::single_word) && !standsAlone(text, begin, end))
       continue;
     if (hasFlag(*match.token, fb::AddedFlag::strip_left)) {
       while (begin > done) {
@@ -124,17 +117,15 @@ void split(std::string_view text, const Finder &finder, F &&piece) {
 }
 
 /// Normalizes one stretch of the input and looks for added tokens in it.
-Status appendNormalized(const Core &core, const Finder *finder,
-                        std::string_view stretch, bool atOrigin,
-                        Segments &into) {
+Status appendNormalized(const Core &core, const Finder *finder, std::string_view stretch,
+                        bool atOrigin, Segments &into) {
   std::string text(stretch);
   if (Status status = normalize(core, text, atOrigin); !status)
     return status;
   size_t base = into.text.size();
   into.text += text;
   auto add = [&](size_t begin, size_t end, int32_t id) {
-    into.pieces.push_back(
-        {base + begin, base + end, id, atOrigin && begin == 0});
+    into.pieces.push_back({base + begin, base + end, id, atOrigin && begin == 0});
   };
   if (finder)
     split(text, *finder, add);
@@ -160,8 +151,7 @@ Status extractAdded(const Core &core, std::string_view text, Segments &into) {
     if (!status)
       return;
     if (id < 0) {
-      status = appendNormalized(core, second, text.substr(begin, end - begin),
-                                begin == 0, into);
+      status = appendNormalized(core, second, text.substr(begin, end - begin), begin == 0, into);
       return;
     }
     // The text of a token no longer matters, only that it is there.

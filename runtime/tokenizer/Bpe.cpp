@@ -8,8 +8,7 @@
 namespace kvasir::rt::tokenizer {
 
 Bpe::Bpe(const fb::Table &table, const Vocabulary &vocabulary)
-    : table(table), vocabulary(vocabulary),
-      prefix(view(table.continuing_prefix())),
+    : table(table), vocabulary(vocabulary), prefix(view(table.continuing_prefix())),
       suffix(view(table.end_suffix())) {
   characterIds.fill(-1);
   byteIds.fill(-1);
@@ -22,15 +21,13 @@ void Bpe::prepare() {
     characterIds[c] = vocabulary.find(text, fb::TokenFlag::model);
   }
   for (unsigned byte = 0; byte < 256; ++byte)
-    byteIds[byte] =
-        vocabulary.find(format("<0x%02X>", byte), fb::TokenFlag::model);
+    byteIds[byte] = vocabulary.find(format("<0x%02X>", byte), fb::TokenFlag::model);
 }
 
 /// Id of one character with what its place in the piece adds to it, or -1.
 /// Leaves the text that was looked up in `key` unless it is the plain
 /// character.
-int32_t Bpe::symbolOf(std::string_view piece, size_t begin, size_t end,
-                      std::string &key) const {
+int32_t Bpe::symbolOf(std::string_view piece, size_t begin, size_t end, std::string &key) const {
   key.clear();
   bool withPrefix = begin > 0 && !prefix.empty();
   bool withSuffix = end == piece.size() && !suffix.empty();
@@ -52,18 +49,15 @@ int32_t Bpe::symbolOf(std::string_view piece, size_t begin, size_t end,
 
 /// One byte token for each byte of a character that is not in the vocabulary;
 /// all or none.
-bool Bpe::appendBytes(std::string_view piece, size_t begin, size_t end,
-                      Scratch &scratch) const {
-  std::string_view bytes = scratch.key.empty()
-                               ? piece.substr(begin, end - begin)
-                               : std::string_view(scratch.key);
+bool Bpe::appendBytes(std::string_view piece, size_t begin, size_t end, Scratch &scratch) const {
+  std::string_view bytes =
+      scratch.key.empty() ? piece.substr(begin, end - begin) : std::string_view(scratch.key);
   for (char byte : bytes)
     if (byteIds[static_cast<uint8_t>(byte)] < 0)
       return false;
   for (char byte : bytes)
     scratch.symbols.push_back(
-        {static_cast<uint32_t>(byteIds[static_cast<uint8_t>(byte)]), 0, 0,
-         true});
+        {static_cast<uint32_t>(byteIds[static_cast<uint8_t>(byte)]), 0, 0, true});
   return true;
 }
 
@@ -102,6 +96,14 @@ Status Bpe::split(std::string_view piece, Scratch &scratch) const {
   }
   if (pending)
     add(unknown);
+  return link(scratch);
+}
+
+/// Makes a list of the symbols.
+Status Bpe::link(Scratch &scratch) const {
+  if (scratch.symbols.size() > INT32_MAX)
+    return error(Code::outOfRange, "text has more characters than can be "
+                                   "encoded at once; split the text");
   int32_t count = static_cast<int32_t>(scratch.symbols.size());
   for (int32_t i = 0; i < count; ++i) {
     scratch.symbols[i].previous = i - 1;
@@ -110,8 +112,7 @@ Status Bpe::split(std::string_view piece, Scratch &scratch) const {
   return Status::ok();
 }
 
-static bool mergesLater(const Bpe::Scratch::Merge &a,
-                        const Bpe::Scratch::Merge &b) {
+static bool mergesLater(const Bpe::Scratch::Merge &a, const Bpe::Scratch::Merge &b) {
   return a.priority > b.priority;
 }
 
@@ -121,8 +122,7 @@ void Bpe::queuePair(Scratch &scratch, int32_t left, int32_t right) const {
   if (!found)
     return;
   scratch.queue.push_back(
-      {uint64_t(found->rank()) << 32 | static_cast<uint32_t>(left),
-       found->merged()});
+      {uint64_t(found->rank()) << 32 | static_cast<uint32_t>(left), found->merged()});
   std::push_heap(scratch.queue.begin(), scratch.queue.end(), mergesLater);
 }
 
@@ -143,8 +143,7 @@ void Bpe::merge(Scratch &scratch) const {
     // The pair may have changed since it was queued. Like the reference
     // implementation, an entry still counts if today's pair merges into the
     // same token.
-    const fb::MergeSlot *today =
-        vocabulary.findMerge(symbols[at].id, symbols[right].id);
+    const fb::MergeSlot *today = vocabulary.findMerge(symbols[at].id, symbols[right].id);
     if (!today || today->merged() != top.merged)
       continue;
     symbols[at].id = top.merged;
@@ -159,11 +158,9 @@ void Bpe::merge(Scratch &scratch) const {
   }
 }
 
-Status Bpe::encode(std::string_view piece, Scratch &scratch,
-                   std::vector<int32_t> &ids) const {
-  fb::TokenFlag known = table.ignore_merges()
-                            ? fb::TokenFlag::model
-                            : fb::TokenFlag::model | fb::TokenFlag::whole;
+Status Bpe::encode(std::string_view piece, Scratch &scratch, std::vector<int32_t> &ids) const {
+  fb::TokenFlag known =
+      table.ignore_merges() ? fb::TokenFlag::model : fb::TokenFlag::model | fb::TokenFlag::whole;
   if (int32_t id = vocabulary.find(piece, known); id >= 0) {
     ids.push_back(id);
     return Status::ok();
@@ -177,8 +174,7 @@ Status Bpe::encode(std::string_view piece, Scratch &scratch,
   return Status::ok();
 }
 
-bool Bpe::givesWhole(std::string_view text, uint32_t id,
-                     Scratch &scratch) const {
+bool Bpe::givesWhole(std::string_view text, uint32_t id, Scratch &scratch) const {
   if (text.empty() || !split(text, scratch))
     return false;
   merge(scratch);

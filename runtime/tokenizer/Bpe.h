@@ -38,8 +38,7 @@ public:
   };
 
   /// Appends the ids of `piece`, UTF-8 of less than 2 GiB.
-  Status encode(std::string_view piece, Scratch &scratch,
-                std::vector<int32_t> &ids) const;
+  Status encode(std::string_view piece, Scratch &scratch, std::vector<int32_t> &ids) const;
 
   /// Whether BPE proper, without looking up whole pieces first, gives `text` as
   /// the single token `id`.
@@ -47,11 +46,10 @@ public:
 
 private:
   Status split(std::string_view piece, Scratch &scratch) const;
+  Status link(Scratch &scratch) const;
   void merge(Scratch &scratch) const;
-  int32_t symbolOf(std::string_view piece, size_t begin, size_t end,
-                   std::string &key) const;
-  bool appendBytes(std::string_view piece, size_t begin, size_t end,
-                   Scratch &scratch) const;
+  int32_t symbolOf(std::string_view piece, size_t begin, size_t end, std::string &key) const;
+  bool appendBytes(std::string_view piece, size_t begin, size_t end, Scratch &scratch) const;
   void queuePair(Scratch &scratch, int32_t left, int32_t right) const;
 
   const fb::Table &table;

@@ -21,8 +21,7 @@ struct Core {
   /// Verifies everything; see Tokenizer::open.
   static Result<std::unique_ptr<Core>> open(const uint8_t *data, size_t size);
 
-  explicit Core(const fb::Table &table)
-      : table(table), vocabulary(table), bpe(table, vocabulary) {}
+  explicit Core(const fb::Table &table) : table(table), vocabulary(table), bpe(table, vocabulary) {}
   Core(const Core &) = delete;
   Core &operator=(const Core &) = delete;
 
@@ -67,12 +66,10 @@ Status preTokenize(const Core &core, Segments &segments);
 std::string replaceLiteral(std::string_view text, std::string_view pattern,
                            std::string_view content);
 /// Replaces every match, by `content` as it is.
-Status replaceRegex(std::string &text, Matcher &matcher,
-                    std::string_view content);
+Status replaceRegex(std::string &text, Matcher &matcher, std::string_view content);
 
 inline std::string_view view(const flatbuffers::String *string) {
-  return string ? std::string_view(string->c_str(), string->size())
-                : std::string_view();
+  return string ? std::string_view(string->c_str(), string->size()) : std::string_view();
 }
 
 } // namespace kvasir::rt::tokenizer

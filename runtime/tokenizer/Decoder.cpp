@@ -220,8 +220,7 @@ private:
 /// Holds back what may be the beginning of `pattern`.
 class ReplaceLiteral : public Link {
 public:
-  ReplaceLiteral(Stage &next, std::string_view pattern,
-                 std::string_view content)
+  ReplaceLiteral(Stage &next, std::string_view pattern, std::string_view content)
       : Link(next), pattern(pattern), content(content) {}
 
   void text(std::string_view part) override {
@@ -233,8 +232,7 @@ public:
       pass(content);
     }
     size_t keep = std::min(held.size() - from, pattern.size() - 1);
-    while (
-        !pattern.starts_with(std::string_view(held).substr(held.size() - keep)))
+    while (!pattern.starts_with(std::string_view(held).substr(held.size() - keep)))
       --keep;
     pass(std::string_view(held).substr(from, held.size() - keep - from));
     held.erase(0, held.size() - keep);
@@ -299,8 +297,7 @@ private:
 /// piece is held back.
 class WordSuffix : public WholePieces {
 public:
-  WordSuffix(Stage &next, std::string_view suffix)
-      : WholePieces(next), suffix(suffix) {}
+  WordSuffix(Stage &next, std::string_view suffix) : WholePieces(next), suffix(suffix) {}
   void finish() override {
     if (waiting)
       pass(replaceLiteral(last, suffix, ""));
@@ -322,8 +319,7 @@ private:
   bool waiting = false;
 };
 
-std::unique_ptr<Stage> makeStage(const Core &core, const fb::DecoderStep &step,
-                                 Stage &next) {
+std::unique_ptr<Stage> makeStage(const Core &core, const fb::DecoderStep &step, Stage &next) {
   using Kind = fb::DecoderKind;
   std::string_view text = view(step.text());
   switch (step.kind()) {
@@ -338,11 +334,9 @@ std::unique_ptr<Stage> makeStage(const Core &core, const fb::DecoderStep &step,
   case Kind::replace_literal:
     return std::make_unique<ReplaceLiteral>(next, text, view(step.content()));
   case Kind::replace_regex:
-    return std::make_unique<ReplaceRegex>(next, core.regexes[step.regex()],
-                                          view(step.content()));
+    return std::make_unique<ReplaceRegex>(next, core.regexes[step.regex()], view(step.content()));
   case Kind::metaspace:
-    return std::make_unique<Metaspace>(
-        next, text, step.scheme() != fb::PrependScheme::never);
+    return std::make_unique<Metaspace>(next, text, step.scheme() != fb::PrependScheme::never);
   case Kind::word_suffix:
     return std::make_unique<WordSuffix>(next, text);
   }

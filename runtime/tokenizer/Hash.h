@@ -52,8 +52,7 @@ inline uint64_t hashPair(uint32_t left, uint32_t right, uint32_t salt) {
 
 /// Where probing starts in a table of `slots` slots.
 inline size_t firstSlot(uint64_t hash, size_t slots) {
-  return static_cast<size_t>((static_cast<unsigned __int128>(hash) * slots) >>
-                             64);
+  return static_cast<size_t>((static_cast<unsigned __int128>(hash) * slots) >> 64);
 }
 
 } // namespace kvasir::rt::tokenizer

@@ -18,8 +18,7 @@ std::string replaceLiteral(std::string_view text, std::string_view pattern,
   return result += text.substr(from);
 }
 
-Status replaceRegex(std::string &text, Matcher &matcher,
-                    std::string_view content) {
+Status replaceRegex(std::string &text, Matcher &matcher, std::string_view content) {
   // The reference implementation finds nothing in an empty text, not even an
   // empty match.
   if (text.empty())
@@ -55,8 +54,7 @@ void filter(std::string &text, bool &atOrigin, Keep keep, Map map) {
   }
   text = std::move(result);
 }
-template <class Keep>
-void filter(std::string &text, bool &atOrigin, Keep keep) {
+template <class Keep> void filter(std::string &text, bool &atOrigin, Keep keep) {
   filter(text, atOrigin, keep, [](char32_t c) { return c; });
 }
 
@@ -112,16 +110,15 @@ void byteLevel(std::string &text) {
 
 void cleanText(std::string &text, bool &atOrigin) {
   auto isControl = [](char32_t c) {
-    return c == 0 || c == 0xfffd ||
-           (c != '\t' && c != '\n' && c != '\r' && isOther(c));
+    return c == 0 || c == 0xfffd || (c != '\t' && c != '\n' && c != '\r' && isOther(c));
   };
   filter(
       text, atOrigin, [&](char32_t c) { return !isControl(c); },
       [](char32_t c) { return isWhitespace(c) ? U' ' : c; });
 }
 
-Status replace(const Core &core, const fb::NormalizerStep &step,
-               std::string &text, bool &atOrigin) {
+Status replace(const Core &core, const fb::NormalizerStep &step, std::string &text,
+               bool &atOrigin) {
   std::string_view pattern = view(step.text()), content = view(step.content());
   // What replaces several characters is taken to stand where the last was.
   auto noteFirst = [&](std::string_view matched) {
@@ -152,8 +149,8 @@ Status replace(const Core &core, const fb::NormalizerStep &step,
   return replaceRegex(text, matcher, content);
 }
 
-Status applyStep(const Core &core, const fb::NormalizerStep &step,
-                 std::string &text, bool &atOrigin) {
+Status applyStep(const Core &core, const fb::NormalizerStep &step, std::string &text,
+                 bool &atOrigin) {
   using Kind = fb::NormalizerKind;
   switch (step.kind()) {
   case Kind::nfc:
@@ -211,9 +208,8 @@ Status normalize(const Core &core, std::string &text, bool &atOrigin) {
     if (Status status = applyStep(core, *step, text, atOrigin); !status)
       return status;
     if (text.size() > limit)
-      return error(
-          Code::resourceExhausted,
-          format("normalization makes the text longer than %zu bytes", limit));
+      return error(Code::resourceExhausted,
+                   format("normalization makes the text longer than %zu bytes", limit));
   }
   return Status::ok();
 }

@@ -14,8 +14,7 @@ struct Stretch {
 };
 using Stretches = std::vector<Stretch>;
 
-void addDelimiter(Stretches &stretches, size_t &done, size_t begin,
-                  size_t end) {
+void addDelimiter(Stretches &stretches, size_t &done, size_t begin, size_t end) {
   if (done != begin)
     stretches.push_back({done, begin, false});
   stretches.push_back({begin, end, true});
@@ -23,9 +22,7 @@ void addDelimiter(Stretches &stretches, size_t &done, size_t begin,
 }
 
 /// Every character for which `isDelimiter` holds is a delimiter of its own.
-template <class F>
-void findCharacters(std::string_view text, Stretches &stretches,
-                    F isDelimiter) {
+template <class F> void findCharacters(std::string_view text, Stretches &stretches, F isDelimiter) {
   size_t done = 0;
   for (size_t at = 0; at < text.size();) {
     size_t begin = at;
@@ -36,12 +33,10 @@ void findCharacters(std::string_view text, Stretches &stretches,
     stretches.push_back({done, text.size(), false});
 }
 
-Status findMatches(std::string_view text, Stretches &stretches,
-                   Matcher &matcher) {
+Status findMatches(std::string_view text, Stretches &stretches, Matcher &matcher) {
   size_t done = 0;
-  Status status = matcher.forEach(text, [&](size_t begin, size_t end) {
-    addDelimiter(stretches, done, begin, end);
-  });
+  Status status = matcher.forEach(
+      text, [&](size_t begin, size_t end) { addDelimiter(stretches, done, begin, end); });
   if (status && done != text.size())
     stretches.push_back({done, text.size(), false});
   return status;
@@ -79,8 +74,7 @@ void applyBehavior(Stretches &stretches, fb::SplitBehavior behavior) {
 
 /// Splits every piece of text with `find(text, stretches)`.
 template <class F>
-Status splitPieces(Segments &segments, fb::SplitBehavior behavior, bool invert,
-                   F &&find) {
+Status splitPieces(Segments &segments, fb::SplitBehavior behavior, bool invert, F &&find) {
   std::vector<Piece> result;
   result.reserve(segments.pieces.size());
   Stretches stretches;
@@ -98,8 +92,7 @@ Status splitPieces(Segments &segments, fb::SplitBehavior behavior, bool invert,
     applyBehavior(stretches, behavior);
     for (const Stretch &stretch : stretches)
       if (!stretch.delimiter && stretch.begin < stretch.end)
-        result.push_back({piece.begin + stretch.begin,
-                          piece.begin + stretch.end, -1,
+        result.push_back({piece.begin + stretch.begin, piece.begin + stretch.end, -1,
                           piece.atOrigin && stretch.begin == 0});
   }
   segments.pieces = std::move(result);
@@ -107,13 +100,11 @@ Status splitPieces(Segments &segments, fb::SplitBehavior behavior, bool invert,
 }
 
 template <class F>
-Status splitCharacters(Segments &segments, fb::SplitBehavior behavior,
-                       F isDelimiter) {
-  return splitPieces(segments, behavior, false,
-                     [&](std::string_view text, Stretches &stretches) {
-                       findCharacters(text, stretches, isDelimiter);
-                       return Status::ok();
-                     });
+Status splitCharacters(Segments &segments, fb::SplitBehavior behavior, F isDelimiter) {
+  return splitPieces(segments, behavior, false, [&](std::string_view text, Stretches &stretches) {
+    findCharacters(text, stretches, isDelimiter);
+    return Status::ok();
+  });
 }
 
 /// Rewrites every piece of text with `rewrite(piece, text, result)`.
@@ -131,26 +122,23 @@ template <class F> void rewritePieces(Segments &segments, F &&rewrite) {
 }
 
 void prefixSpace(Segments &segments) {
-  rewritePieces(segments,
-                [](const Piece &, std::string_view text, std::string &result) {
-                  if (!text.starts_with(' '))
-                    result += ' ';
-                  result += text;
-                });
+  rewritePieces(segments, [](const Piece &, std::string_view text, std::string &result) {
+    if (!text.starts_with(' '))
+      result += ' ';
+    result += text;
+  });
 }
 
 void byteLevel(Segments &segments) {
-  rewritePieces(segments,
-                [](const Piece &, std::string_view text, std::string &result) {
-                  for (char byte : text)
-                    result += byteLevelCharacter(static_cast<uint8_t>(byte));
-                });
+  rewritePieces(segments, [](const Piece &, std::string_view text, std::string &result) {
+    for (char byte : text)
+      result += byteLevelCharacter(static_cast<uint8_t>(byte));
+  });
 }
 
 Status metaspace(Segments &segments, const fb::PreTokenizerStep &step) {
   std::string_view mark = view(step.text());
-  rewritePieces(segments, [&](const Piece &piece, std::string_view text,
-                              std::string &result) {
+  rewritePieces(segments, [&](const Piece &piece, std::string_view text, std::string &result) {
     bool here = step.scheme() == fb::PrependScheme::always ||
                 (step.scheme() == fb::PrependScheme::first && piece.atOrigin);
     if (here && !text.starts_with(' ') && !text.starts_with(mark))
@@ -165,8 +153,7 @@ Status metaspace(Segments &segments, const fb::PreTokenizerStep &step) {
                          [&](char32_t c) { return c == delimiter; });
 }
 
-Status applyStep(const Core &core, const fb::PreTokenizerStep &step,
-                 Segments &segments) {
+Status applyStep(const Core &core, const fb::PreTokenizerStep &step, Segments &segments) {
   using Kind = fb::PreTokenizerKind;
   switch (step.kind()) {
   case Kind::prefix_space:

@@ -57,8 +57,7 @@ public:
   }
 
 private:
-  Result<bool> next(std::string_view text, size_t from, size_t &begin,
-                    size_t &end);
+  Result<bool> next(std::string_view text, size_t from, size_t &begin, size_t &end);
   static size_t afterCharacter(std::string_view text, size_t at);
 
   struct Free {

@@ -23,13 +23,11 @@ static bool isTable(const uint8_t *data, size_t size) {
 
 Result<std::unique_ptr<Core>> Core::open(const uint8_t *data, size_t size) {
   if (reinterpret_cast<uintptr_t>(data) % 8 != 0)
-    return error(Code::invalidArgument,
-                 "tokenizer table is not 8-byte aligned in memory");
+    return error(Code::invalidArgument, "tokenizer table is not 8-byte aligned in memory");
   if (!isTable(data, size))
-    return error(Code::dataLoss,
-                 format("%zu bytes that are no tokenizer table; "
-                        "compile the model again",
-                        size));
+    return error(Code::dataLoss, format("%zu bytes that are no tokenizer table; "
+                                        "compile the model again",
+                                        size));
   const fb::Table &table = *fb::GetTable(data);
   if (Status status = checkTable(table); !status)
     return status;
@@ -72,8 +70,7 @@ static bool isDecoded(const Core &core, int32_t id, bool skipSpecial) {
 
 } // namespace tokenizer
 
-Tokenizer::Tokenizer(std::unique_ptr<Core> core)
-    : implementation(std::move(core)) {}
+Tokenizer::Tokenizer(std::unique_ptr<Core> core) : implementation(std::move(core)) {}
 Tokenizer::Tokenizer(Tokenizer &&) = default;
 Tokenizer &Tokenizer::operator=(Tokenizer &&) = default;
 Tokenizer::~Tokenizer() = default;
@@ -86,8 +83,7 @@ Result<Tokenizer> Tokenizer::open(const uint8_t *data, size_t size) {
 }
 
 /// Ids of the text alone.
-static Status encodeText(const Core &core, std::string_view text,
-                         std::vector<int32_t> &ids) {
+static Status encodeText(const Core &core, std::string_view text, std::vector<int32_t> &ids) {
   Segments segments;
   if (Status status = extractAdded(core, text, segments); !status)
     return status;
@@ -99,15 +95,13 @@ static Status encodeText(const Core &core, std::string_view text,
       ids.push_back(piece.id);
       continue;
     }
-    if (Status status = core.bpe.encode(segments.view(piece), scratch, ids);
-        !status)
+    if (Status status = core.bpe.encode(segments.view(piece), scratch, ids); !status)
       return status;
   }
   return Status::ok();
 }
 
-Result<std::vector<int32_t>> Tokenizer::encode(std::string_view utf8,
-                                               bool addSpecialTokens) const {
+Result<std::vector<int32_t>> Tokenizer::encode(std::string_view utf8, bool addSpecialTokens) const {
   // Positions inside a text are 32 bits wide, and normalization may lengthen
   // it.
   constexpr size_t maxBytes = size_t(1) << 28;
@@ -118,8 +112,7 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view utf8,
   if (size_t at = findInvalidUtf8(utf8); at != std::string_view::npos)
     return error(Code::invalidArgument,
                  format("text is not UTF-8: byte 0x%02x at offset %zu",
-                        static_cast<unsigned>(static_cast<uint8_t>(utf8[at])),
-                        at));
+                        static_cast<unsigned>(static_cast<uint8_t>(utf8[at])), at));
   std::vector<int32_t> ids;
   if (Status status = encodeText(*implementation, utf8, ids); !status)
     return status;
@@ -136,8 +129,7 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view utf8,
   return result;
 }
 
-std::string Tokenizer::decode(std::span<const int32_t> ids,
-                              bool skipSpecial) const {
+std::string Tokenizer::decode(std::span<const int32_t> ids, bool skipSpecial) const {
   DecoderChain chain(*implementation);
   for (int32_t id : ids)
     if (isDecoded(*implementation, id, skipSpecial))
@@ -162,8 +154,8 @@ std::optional<int32_t> Tokenizer::tokenToId(std::string_view token) const {
 }
 
 bool Tokenizer::isSpecial(int32_t id) const {
-  return id >= 0 && implementation->vocabulary.has(static_cast<uint32_t>(id),
-                                                   fb::TokenFlag::special);
+  return id >= 0 &&
+         implementation->vocabulary.has(static_cast<uint32_t>(id), fb::TokenFlag::special);
 }
 
 static std::optional<int32_t> optionalId(int32_t id) {

@@ -36,8 +36,7 @@ public:
   /// way. Text that is not UTF-8 is refused with the offset of the first bad
   /// byte; a pattern that needs too many steps for a text is
   /// `resourceExhausted`.
-  Result<std::vector<int32_t>> encode(std::string_view utf8,
-                                      bool addSpecialTokens) const;
+  Result<std::vector<int32_t>> encode(std::string_view utf8, bool addSpecialTokens) const;
 
   /// Text of all ids together, always UTF-8 (bytes that are not become U+FFFD).
   /// Ids that have no token are left out, and with `skipSpecial` the special

@@ -26,11 +26,9 @@ Lead classifyLead(uint8_t byte) {
   if (byte >= 0xc2 && byte <= 0xdf)
     return {2, 0x80, 0xbf};
   if (byte >= 0xe0 && byte <= 0xef)
-    return {3, uint8_t(byte == 0xe0 ? 0xa0 : 0x80),
-            uint8_t(byte == 0xed ? 0x9f : 0xbf)};
+    return {3, uint8_t(byte == 0xe0 ? 0xa0 : 0x80), uint8_t(byte == 0xed ? 0x9f : 0xbf)};
   if (byte >= 0xf0 && byte <= 0xf4)
-    return {4, uint8_t(byte == 0xf0 ? 0x90 : 0x80),
-            uint8_t(byte == 0xf4 ? 0x8f : 0xbf)};
+    return {4, uint8_t(byte == 0xf0 ? 0x90 : 0x80), uint8_t(byte == 0xf4 ? 0x8f : 0xbf)};
   return {0, 0, 0};
 }
 
@@ -58,8 +56,7 @@ size_t findInvalidUtf8(std::string_view bytes) {
   size_t at = 0;
   while (at < bytes.size()) {
     uint64_t word;
-    if (bytes.size() - at >= 8 &&
-        (std::memcpy(&word, bytes.data() + at, 8), !(word & highBits))) {
+    if (bytes.size() - at >= 8 && (std::memcpy(&word, bytes.data() + at, 8), !(word & highBits))) {
       at += 8;
       continue;
     }
@@ -87,9 +84,7 @@ size_t appendLossy(std::string &text, std::string_view bytes, bool last) {
 }
 
 char32_t nextCharacter(std::string_view text, size_t &at) {
-  auto byte = [&](size_t i) {
-    return static_cast<char32_t>(static_cast<uint8_t>(text[at + i]));
-  };
+  auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<uint8_t>(text[at + i])); };
   char32_t lead = byte(0), character;
   if (lead < 0x80) {
     at += 1;
@@ -102,8 +97,8 @@ char32_t nextCharacter(std::string_view text, size_t &at) {
     character = (lead & 0x0f) << 12 | (byte(1) & 0x3f) << 6 | (byte(2) & 0x3f);
     at += 3;
   } else {
-    character = (lead & 0x07) << 18 | (byte(1) & 0x3f) << 12 |
-                (byte(2) & 0x3f) << 6 | (byte(3) & 0x3f);
+    character =
+        (lead & 0x07) << 18 | (byte(1) & 0x3f) << 12 | (byte(2) & 0x3f) << 6 | (byte(3) & 0x3f);
     at += 4;
   }
   return character;
@@ -123,21 +118,20 @@ void appendCharacter(std::string &text, char32_t character) {
     return;
   }
   utf8proc_uint8_t bytes[4];
-  utf8proc_ssize_t count =
-      utf8proc_encode_char(static_cast<utf8proc_int32_t>(character), bytes);
+  utf8proc_ssize_t count = utf8proc_encode_char(static_cast<utf8proc_int32_t>(character), bytes);
   text.append(reinterpret_cast<char *>(bytes), static_cast<size_t>(count));
 }
 
 bool isWhitespace(char32_t c) {
-  return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xa0 ||
-         c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
-         c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
+  return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+         c == 0x3000;
 }
 
 bool isPunctuation(char32_t c) {
   if (c < 0x80)
-    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') ||
-           (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+    return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
+           (c >= '{' && c <= '~');
   utf8proc_category_t kind = category(c);
   return kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO;
 }
@@ -152,21 +146,17 @@ bool isMark(char32_t c) {
   return kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME;
 }
 
-bool isNonspacingMark(char32_t c) {
-  return category(c) == UTF8PROC_CATEGORY_MN;
-}
+bool isNonspacingMark(char32_t c) { return category(c) == UTF8PROC_CATEGORY_MN; }
 
 bool isWordCharacter(char32_t c) {
   utf8proc_category_t kind = category(c);
-  bool letterOrMark =
-      kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_ME;
+  bool letterOrMark = kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_ME;
   // The symbols that are Alphabetic, and the join controls.
-  bool listed = (c >= 0x24b6 && c <= 0x24e9) ||
-                (c >= 0x1f130 && c <= 0x1f149) ||
-                (c >= 0x1f150 && c <= 0x1f169) ||
-                (c >= 0x1f170 && c <= 0x1f189) || c == 0x200c || c == 0x200d;
-  return letterOrMark || kind == UTF8PROC_CATEGORY_ND ||
-         kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_PC || listed;
+  bool listed = (c >= 0x24b6 && c <= 0x24e9) || (c >= 0x1f130 && c <= 0x1f149) ||
+                (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189) || c == 0x200c ||
+                c == 0x200d;
+  return letterOrMark || kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL ||
+         kind == UTF8PROC_CATEGORY_PC || listed;
 }
 
 bool isOther(char32_t c) {
@@ -188,8 +178,8 @@ void appendLowercase(std::string &text, char32_t character) {
     text += "i\xcc\x87";
     return;
   }
-  appendCharacter(text, static_cast<char32_t>(utf8proc_tolower(
-                            static_cast<utf8proc_int32_t>(character))));
+  appendCharacter(
+      text, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(character))));
 }
 
 /// Canonical order: runs of characters with a combining class, sorted stably.
@@ -205,8 +195,7 @@ static void orderMarks(std::vector<utf8proc_int32_t> &text) {
     for (uint64_t rank; end < text.size(); ++end) {
       if ((rank = combiningClass(text[end])) == 0)
         break;
-      keys.push_back(rank << 53 | uint64_t(end - i) << 21 |
-                     static_cast<uint64_t>(text[end]));
+      keys.push_back(rank << 53 | uint64_t(end - i) << 21 | static_cast<uint64_t>(text[end]));
     }
     if (keys.size() > 1) {
       std::sort(keys.begin(), keys.end());
@@ -218,8 +207,7 @@ static void orderMarks(std::vector<utf8proc_int32_t> &text) {
 }
 
 void normalizeForm(std::string &text, Form form) {
-  bool ascii =
-      std::none_of(text.begin(), text.end(), [](char c) { return c & 0x80; });
+  bool ascii = std::none_of(text.begin(), text.end(), [](char c) { return c & 0x80; });
   if (ascii)
     return;
   int options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
@@ -231,9 +219,9 @@ void normalizeForm(std::string &text, Form form) {
     utf8proc_int32_t parts[32];
     int boundary = 0;
     char32_t character = nextCharacter(text, at);
-    utf8proc_ssize_t count = utf8proc_decompose_char(
-        static_cast<utf8proc_int32_t>(character), parts, 32,
-        static_cast<utf8proc_option_t>(options), &boundary);
+    utf8proc_ssize_t count =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(character), parts, 32,
+                                static_cast<utf8proc_option_t>(options), &boundary);
     if (count < 0 || count > 32) { // cannot happen: no character has more parts
       parts[0] = static_cast<utf8proc_int32_t>(character);
       count = 1;
@@ -266,8 +254,7 @@ struct ByteLevelAlphabet {
       unsigned character = prints ? b : next++;
       byte[character] = static_cast<int16_t>(b);
       length[b] = character < 0x80 ? 1 : 2;
-      text[b][0] = static_cast<char>(character < 0x80 ? character
-                                                      : 0xc0 | character >> 6);
+      text[b][0] = static_cast<char>(character < 0x80 ? character : 0xc0 | character >> 6);
       text[b][1] = static_cast<char>(0x80 | (character & 0x3f));
     }
   }

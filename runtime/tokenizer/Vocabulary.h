@@ -15,11 +15,9 @@ class Vocabulary {
 public:
   explicit Vocabulary(const fb::Table &table)
       : bytes(reinterpret_cast<const char *>(table.token_bytes()->data())),
-        offsets(table.token_offsets()->data()),
-        tokenFlags(table.token_flags()->data()),
+        offsets(table.token_offsets()->data()), tokenFlags(table.token_flags()->data()),
         count(table.token_flags()->size()),
-        slots(reinterpret_cast<const fb::VocabularySlot *>(
-            table.vocabulary()->Data())),
+        slots(reinterpret_cast<const fb::VocabularySlot *>(table.vocabulary()->Data())),
         slotCount(table.vocabulary()->size()), salt(table.vocabulary_salt()),
         probes(table.vocabulary_probes()),
         merges(reinterpret_cast<const fb::MergeSlot *>(table.merges()->Data())),
@@ -45,9 +43,7 @@ public:
         return -1;
       if (slot.tag() == tag && text(slot.id()) == token) {
         uint8_t mask = static_cast<uint8_t>(wanted);
-        return (tokenFlags[slot.id()] & mask) == mask
-                   ? static_cast<int32_t>(slot.id())
-                   : -1;
+        return (tokenFlags[slot.id()] & mask) == mask ? static_cast<int32_t>(slot.id()) : -1;
       }
       at = at + 1 == slotCount ? 0 : at + 1;
     }

@@ -18,8 +18,7 @@ TEST_P(Golden, MatchesReference) {
     SCOPED_TRACE(entry["name"].get<std::string>() + ": " + Json(text).dump());
     std::vector<int32_t> ids = test["ids"];
     EXPECT_EQ(tokenizer->encode(text), ids);
-    EXPECT_EQ(Json(tokenizer->encode(text, false)),
-              test.value("plain", test["ids"]));
+    EXPECT_EQ(Json(tokenizer->encode(text, false)), test.value("plain", test["ids"]));
     Json all = test["decoded"], skipped = test.value("skipped", all);
     for (bool skip : {false, true}) {
       std::string decoded = (*tokenizer)->decode(ids, skip);
@@ -37,35 +36,31 @@ TEST_P(Golden, CompilesToTheSameBytes) {
   EXPECT_EQ(compileText(json)->table, compileText(json)->table);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Tokenizer, Golden, testing::Range<size_t>(0, golden()["cases"].size()),
-    [](const testing::TestParamInfo<size_t> &info) {
-      const Json &entry = golden()["cases"][info.param];
-      std::string name = entry["base"].get<std::string>() + "_" +
-                         entry["name"].get<std::string>();
-      for (char &c : name)
-        if (!std::isalnum(static_cast<unsigned char>(c)))
-          c = '_';
-      return name + "_" + std::to_string(info.param);
-    });
+INSTANTIATE_TEST_SUITE_P(Tokenizer, Golden, testing::Range<size_t>(0, golden()["cases"].size()),
+                         [](const testing::TestParamInfo<size_t> &info) {
+                           const Json &entry = golden()["cases"][info.param];
+                           std::string name = entry["base"].get<std::string>() + "_" +
+                                              entry["name"].get<std::string>();
+                           for (char &c : name)
+                             if (!std::isalnum(static_cast<unsigned char>(c)))
+                               c = '_';
+                           return name + "_" + std::to_string(info.param);
+                         });
 
 /// Any ids, not only those of a text.
 TEST(StreamDecoder, AgreesWithDecodeOnRandomIds) {
   for (const Json &entry : golden()["cases"]) {
-    auto tokenizer =
-        compileText(patched(entry["base"], entry["patch"]).dump());
+    auto tokenizer = compileText(patched(entry["base"], entry["patch"]).dump());
     ASSERT_TRUE(*tokenizer) << tokenizer->message;
     uint32_t state = 1;
     for (int round = 0; round < 20; ++round) {
       std::vector<int32_t> ids;
       for (int i = 0; i < 30; ++i) {
         state = state * 1664525 + 1013904223;
-        ids.push_back(static_cast<int32_t>(state >> 8) %
-                      ((*tokenizer)->vocabSize() + 5));
+        ids.push_back(static_cast<int32_t>(state >> 8) % ((*tokenizer)->vocabSize() + 5));
       }
       bool skip = round % 2;
-      EXPECT_EQ(streamed(*tokenizer->tokenizer, ids, skip),
-                (*tokenizer)->decode(ids, skip))
+      EXPECT_EQ(streamed(*tokenizer->tokenizer, ids, skip), (*tokenizer)->decode(ids, skip))
           << entry["name"];
     }
   }

@@ -22,8 +22,7 @@ Json step(const char *json) { return Json::parse(json, nullptr, false); }
 TEST(Refusal, OtherModels) {
   for (const char *type : {"Unigram", "WordPiece", "WordLevel", "Surprise"})
     expectRefused({{"model", {{"type", type}}}},
-                  std::string("tokenizer model \"") + type +
-                      "\" is not supported");
+                  std::string("tokenizer model \"") + type + "\" is not supported");
   Json untyped = golden()["bases"]["byte"];
   untyped["model"] = step(R"({"unk_id": 2, "vocab": [["a", -1.5]]})");
   EXPECT_NE(refusal(untyped).find("\"Unigram\""), std::string::npos);
@@ -48,13 +47,11 @@ TEST(Refusal, UnknownParts) {
 }
 
 TEST(Refusal, WrongTypes) {
-  expectRefused({{"normalizer", 3}},
-                "normalizer: expected an object with a \"type\"");
+  expectRefused({{"normalizer", 3}}, "normalizer: expected an object with a \"type\"");
   expectRefused({{"model", {{"byte_fallback", "yes"}}}},
                 "model.byte_fallback: expected a boolean, but got a string");
   expectRefused({{"model", {{"vocab", Json::array()}}}}, "model");
-  expectRefused({{"model", {{"merges", 3}}}},
-                "model.merges: expected an array");
+  expectRefused({{"model", {{"merges", 3}}}}, "model.merges: expected an array");
   expectRefused({{"added_tokens", 3}}, "added_tokens: expected an array");
   expectRefused({{"pre_tokenizer", step(R"({"type": "Split", "pattern": "x",
                     "behavior": "Isolated", "invert": false})")}},
@@ -62,8 +59,7 @@ TEST(Refusal, WrongTypes) {
   expectRefused({{"pre_tokenizer", step(R"({"type": "Split",
                     "pattern": {"String": "x"}, "behavior": "Sideways"})")}},
                 "behavior \"Sideways\" is not known");
-  expectRefused({{"pre_tokenizer",
-                  step(R"({"type": "Metaspace", "replacement": "ab"})")}},
+  expectRefused({{"pre_tokenizer", step(R"({"type": "Metaspace", "replacement": "ab"})")}},
                 "expected one character");
 }
 
@@ -93,8 +89,7 @@ TEST(Refusal, Vocabulary) {
 TEST(Refusal, Merges) {
   expectRefused({{"model", {{"merges", {"a b", "a zz"}}}}},
                 "model.merges[1]: \"zz\" is not in the vocabulary");
-  expectRefused({{"model", {{"merges", {"abc"}}}}},
-                "model.merges[0]: expected \"left right\"");
+  expectRefused({{"model", {{"merges", {"abc"}}}}}, "model.merges[0]: expected \"left right\"");
   expectRefused({{"model", {{"merges", {{"a", "b", "c"}}}}}},
                 "model.merges[0]: expected \"left right\"");
   Json many = Json::array();
@@ -104,21 +99,17 @@ TEST(Refusal, Merges) {
 }
 
 Json addedToken(int id, const std::string &content) {
-  return {{"id", id},          {"content", content}, {"single_word", false},
-          {"lstrip", false},   {"rstrip", false},    {"normalized", true},
-          {"special", false}};
+  return {{"id", id},        {"content", content}, {"single_word", false}, {"lstrip", false},
+          {"rstrip", false}, {"normalized", true}, {"special", false}};
 }
 
 TEST(Refusal, AddedTokens) {
-  expectRefused({{"added_tokens", {addedToken(1, "new")}}},
-                "id 1 is given to both");
+  expectRefused({{"added_tokens", {addedToken(1, "new")}}}, "id 1 is given to both");
   expectRefused({{"added_tokens", {addedToken(7, "<s>")}}},
                 "id of \"<s>\" is 7, but 0 in the vocabulary");
-  expectRefused({{"added_tokens", {addedToken(900, std::string(5000, 'x'))}}},
-                "at most 1024");
+  expectRefused({{"added_tokens", {addedToken(900, std::string(5000, 'x'))}}}, "at most 1024");
   expectRefused({{"normalizer", {{"type", "Lowercase"}}},
-                 {"added_tokens",
-                  {addedToken(900, "New One"), addedToken(901, "new one")}}},
+                 {"added_tokens", {addedToken(900, "New One"), addedToken(901, "new one")}}},
                 "two tokens are both \"new one\"");
 }
 
@@ -134,8 +125,8 @@ TEST(Refusal, Template) {
 }
 
 TEST(Refusal, CollectsAllProblems) {
-  std::string text = refusal(patched(
-      "byte", {{"normalizer", {{"type", "Nmt"}}}, {"decoder", {{"type", "CTC"}}}}));
+  std::string text =
+      refusal(patched("byte", {{"normalizer", {{"type", "Nmt"}}}, {"decoder", {{"type", "CTC"}}}}));
   EXPECT_NE(text.find("2 problems"), std::string::npos) << text;
   EXPECT_NE(text.find("\"Nmt\""), std::string::npos);
   EXPECT_NE(text.find("\"CTC\""), std::string::npos);
@@ -148,8 +139,7 @@ TEST(Refusal, NotJson) {
     ASSERT_FALSE(*result) << size;
     EXPECT_NE(result->message.find("not JSON"), std::string::npos);
   }
-  EXPECT_NE(compileText("[1]")->message.find("expected a JSON object"),
-            std::string::npos);
+  EXPECT_NE(compileText("[1]")->message.find("expected a JSON object"), std::string::npos);
   std::string deep(100000, '[');
   EXPECT_FALSE(*compileText(deep));
   deep = R"({"model":)" + deep + std::string(100000, ']') + "}";
@@ -159,9 +149,9 @@ TEST(Refusal, NotJson) {
 TEST(Refusal, TooManyIdsForTheModel) {
   TokenizerOptions options;
   options.modelVocabularySize = 300;
-  EXPECT_NE(refusal(golden()["bases"]["byte"], options)
-                .find("the model has embeddings for 300 ids"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal(golden()["bases"]["byte"], options).find("the model has embeddings for 300 ids"),
+      std::string::npos);
 }
 
 TEST(Config, NamesSpecialTokens) {
@@ -178,9 +168,9 @@ TEST(Config, NamesSpecialTokens) {
   EXPECT_TRUE((*tokenizer)->isSpecial(700));
   EXPECT_EQ(tokenizer->encode("<extra>"), std::vector<int32_t>{700});
   options.config = R"({"bos_token": "<none>"})";
-  EXPECT_NE(refusal(golden()["bases"]["byte"], options)
-                .find("token \"<none>\" is not in the vocabulary"),
-            std::string::npos);
+  EXPECT_NE(
+      refusal(golden()["bases"]["byte"], options).find("token \"<none>\" is not in the vocabulary"),
+      std::string::npos);
   options.config = "{";
   EXPECT_NE(refusal(golden()["bases"]["byte"], options)
                 .find("tokenizer_config.json: expected a JSON object"),

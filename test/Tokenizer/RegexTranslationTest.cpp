@@ -14,9 +14,8 @@ std::string translated(llvm::StringRef pattern) {
 
 TEST(RegexTranslation, KeepsWhatIsTheSame) {
   for (const char *pattern :
-       {"abc", "a|b", "(?:a|b)+", "a{2,3}?", "a*+", "(?=a)b", "(?<!a)b",
-        "(?>a)b", "[a-z]", "[^a-z]+", "\\p{L}", "\\P{N}", "^a$", "\\Aa\\z",
-        "(?<name>a)"})
+       {"abc", "a|b", "(?:a|b)+", "a{2,3}?", "a*+", "(?=a)b", "(?<!a)b", "(?>a)b", "[a-z]",
+        "[^a-z]+", "\\p{L}", "\\P{N}", "^a$", "\\Aa\\z", "(?<name>a)"})
     EXPECT_EQ(translated(pattern), pattern);
 }
 
@@ -28,8 +27,7 @@ TEST(RegexTranslation, Sets) {
   EXPECT_EQ(translated("\\p{^L}"), "\\P{L}");
   EXPECT_EQ(translated("\\p{Letter}"), "\\p{L}");
   EXPECT_EQ(translated("\\p{Han}"), "\\p{sc:han}");
-  EXPECT_EQ(translated("[^\\s\\p{L}\\p{N}]"),
-            "[^\\p{White_Space}\\p{L}\\p{N}]");
+  EXPECT_EQ(translated("[^\\s\\p{L}\\p{N}]"), "[^\\p{White_Space}\\p{L}\\p{N}]");
   EXPECT_EQ(translated("[a[b-d]]"), "[ab-d]");
   EXPECT_EQ(translated("[a-z&&[^d]]"), "(?:(?=[a-z])[^d])");
   EXPECT_EQ(translated("[^a&&b]"), "(?:(?!(?:(?:(?=[a])[b])))(?s:.))");
@@ -58,10 +56,11 @@ TEST(RegexTranslation, Characters) {
 
 TEST(RegexTranslation, Refuses) {
   for (const char *pattern :
-       {"(", ")", "[", "[]", "a)", "*a", "a|*", "\\", "\\q", "\\xff",
-        "\\x{110000}", "\\p{Nope}", "\\p", "(?x)a b", "(?P<n>a)", "(?|a)",
-        "(*UTF)a", "(?R)", "(?(1)a)", "\\K", "\\g<1>", "\\k<a>", "(?<a>b)\\1",
-        "(?i)\\p{Lu}", "[z-a]", "(?<=a+)b", "[[:nope:]]", "(?<1a>b)", "\\C"})
+       {"(",       ")",        "[",          "[]",       "a)",          "*a",
+        "a|*",     "\\",       "\\q",        "\\xff",    "\\x{110000}", "\\p{Nope}",
+        "\\p",     "(?x)a b",  "(?P<n>a)",   "(?|a)",    "(*UTF)a",     "(?R)",
+        "(?(1)a)", "\\K",      "\\g<1>",     "\\k<a>",   "(?<a>b)\\1",  "(?i)\\p{Lu}",
+        "[z-a]",   "(?<=a+)b", "[[:nope:]]", "(?<1a>b)", "\\C"})
     EXPECT_EQ(translated(pattern).find("refused: pattern"), 0u)
         << pattern << " became " << translated(pattern);
   EXPECT_EQ(translated(std::string(100000, '(')).find("refused"), 0u);

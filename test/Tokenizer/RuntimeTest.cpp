@@ -35,16 +35,14 @@ TEST(Tokenizer, LeavesHolesBetweenIds) {
   EXPECT_EQ((*tokenizer)->vocabSize(), 1001);
   EXPECT_EQ((*tokenizer)->idToToken(900), std::nullopt);
   EXPECT_EQ(tokenizer->encode("<far>"), std::vector<int32_t>{1000});
-  EXPECT_EQ((*tokenizer)->decode(std::vector<int32_t>{900, 1000}, false),
-            "<far>");
+  EXPECT_EQ((*tokenizer)->decode(std::vector<int32_t>{900, 1000}, false), "<far>");
 }
 
 TEST(Tokenizer, ReadsMergesAsStringsAndAsPairs) {
   Json json = golden()["bases"]["byte"];
   Json strings = Json::array({"#version: 0.2"});
   for (const Json &merge : json["model"]["merges"])
-    strings.push_back(merge[0].get<std::string>() + " " +
-                      merge[1].get<std::string>());
+    strings.push_back(merge[0].get<std::string>() + " " + merge[1].get<std::string>());
   auto pairs = compileText(json.dump());
   json["model"]["merges"] = strings;
   auto texts = compileText(json.dump());
@@ -54,8 +52,7 @@ TEST(Tokenizer, ReadsMergesAsStringsAndAsPairs) {
 
 TEST(Tokenizer, RefusesTextThatIsNotUtf8) {
   auto tokenizer = base("byte");
-  for (auto [text, offset] :
-       std::initializer_list<std::pair<std::string, const char *>>{
+  for (auto [text, offset] : std::initializer_list<std::pair<std::string, const char *>>{
            {"\xff", "0xff at offset 0"},
            {"abcdefghijk\x80", "0x80 at offset 11"},
            {"\xc3\xa9\xc3", "0xc3 at offset 2"},
@@ -66,14 +63,13 @@ TEST(Tokenizer, RefusesTextThatIsNotUtf8) {
     auto ids = (*tokenizer)->encode(text, true);
     ASSERT_FALSE(ids);
     EXPECT_EQ(ids.status().code(), rt::Code::invalidArgument);
-    EXPECT_NE(ids.status().message().find(offset), std::string::npos)
-        << ids.status().message();
+    EXPECT_NE(ids.status().message().find(offset), std::string::npos) << ids.status().message();
   }
 }
 
 TEST(Tokenizer, NeedsAnUnknownTokenOnlyWhereItIsMissing) {
-  auto tokenizer = base("sentence", {{"model", {{"byte_fallback", false},
-                                                {"unk_token", "<gone>"}}}});
+  auto tokenizer =
+      base("sentence", {{"model", {{"byte_fallback", false}, {"unk_token", "<gone>"}}}});
   EXPECT_FALSE(tokenizer->encode("the").empty());
   auto ids = (*tokenizer)->encode("\xf0\x9f\xa6\x84", true);
   ASSERT_FALSE(ids);
@@ -110,10 +106,8 @@ TEST(StreamDecoder, GivesTextAsSoonAsItIsFinal) {
 
 TEST(Table, TruncatedAnywhereIsRefused) {
   auto tokenizer = base("words");
-  for (size_t size = 0; size < tokenizer->table.size();
-       size += 1 + tokenizer->table.size() / 997) {
-    std::vector<uint8_t> part(tokenizer->table.begin(),
-                              tokenizer->table.begin() + size);
+  for (size_t size = 0; size < tokenizer->table.size(); size += 1 + tokenizer->table.size() / 997) {
+    std::vector<uint8_t> part(tokenizer->table.begin(), tokenizer->table.begin() + size);
     auto opened = rt::Tokenizer::open(part.data(), part.size());
     EXPECT_FALSE(opened) << size;
   }
@@ -159,10 +153,8 @@ TEST(Table, OtherVersionIsRefusedByName) {
 TEST(Table, MustBeAligned) {
   auto tokenizer = base("words");
   std::vector<uint8_t> shifted(tokenizer->table.size() + 8);
-  std::copy(tokenizer->table.begin(), tokenizer->table.end(),
-            shifted.begin() + 1);
-  EXPECT_FALSE(
-      rt::Tokenizer::open(shifted.data() + 1, tokenizer->table.size()));
+  std::copy(tokenizer->table.begin(), tokenizer->table.end(), shifted.begin() + 1);
+  EXPECT_FALSE(rt::Tokenizer::open(shifted.data() + 1, tokenizer->table.size()));
 }
 
 /// Texts that are hard on one part or another. Quadratic work would take
@@ -170,12 +162,14 @@ TEST(Table, MustBeAligned) {
 TEST(LongTexts, TakeLinearTime) {
   Json patch = {{"normalizer", {{"type", "NFC"}}},
                 {"pre_tokenizer",
-                 {{"type", "ByteLevel"}, {"add_prefix_space", false},
-                  {"trim_offsets", true}, {"use_regex", true}}}};
+                 {{"type", "ByteLevel"},
+                  {"add_prefix_space", false},
+                  {"trim_offsets", true},
+                  {"use_regex", true}}}};
   auto start = std::chrono::steady_clock::now();
   for (auto &tokenizer : {base("byte", patch), base("sentence")})
-    for (std::string unit : {"a", " ", "\n", "ab ", "!", "7", "\xc3\xa9",
-                             "\xcc\x81\xcc\xa3", "<s", "\xf0\x9f\x98\x80"}) {
+    for (std::string unit : {"a", " ", "\n", "ab ", "!", "7", "\xc3\xa9", "\xcc\x81\xcc\xa3", "<s",
+                             "\xf0\x9f\x98\x80"}) {
       std::string text;
       while (text.size() < 200'000)
         text += unit;
@@ -183,16 +177,16 @@ TEST(LongTexts, TakeLinearTime) {
       EXPECT_FALSE(ids.empty());
       EXPECT_FALSE((*tokenizer)->decode(ids, false).empty());
     }
-  std::chrono::duration<double> spent =
-      std::chrono::steady_clock::now() - start;
+  std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
   EXPECT_LT(spent.count(), 60.0);
 }
 
 TEST(LongTexts, HostilePatternEndsWithAnError) {
-  auto tokenizer =
-      base("byte", {{"pre_tokenizer",
-                     {{"type", "Split"}, {"pattern", {{"Regex", "(?:a+)+c"}}},
-                      {"behavior", "Isolated"}, {"invert", false}}}});
+  auto tokenizer = base("byte", {{"pre_tokenizer",
+                                  {{"type", "Split"},
+                                   {"pattern", {{"Regex", "(?:a+)+c"}}},
+                                   {"behavior", "Isolated"},
+                                   {"invert", false}}}});
   auto ids = (*tokenizer)->encode(std::string(5000, 'a') + "!c", true);
   ASSERT_FALSE(ids);
   EXPECT_EQ(ids.status().code(), rt::Code::resourceExhausted);

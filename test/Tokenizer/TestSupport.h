@@ -38,8 +38,8 @@ struct Compiled {
   }
 };
 
-inline std::unique_ptr<Compiled>
-compileText(const std::string &json, const TokenizerOptions &options = {}) {
+inline std::unique_ptr<Compiled> compileText(const std::string &json,
+                                             const TokenizerOptions &options = {}) {
   auto result = std::make_unique<Compiled>();
   auto table = compileTokenizer(json, options);
   if (!table) {
@@ -47,8 +47,7 @@ compileText(const std::string &json, const TokenizerOptions &options = {}) {
     return result;
   }
   result->table = std::move(*table);
-  auto opened =
-      rt::Tokenizer::open(result->table.data(), result->table.size());
+  auto opened = rt::Tokenizer::open(result->table.data(), result->table.size());
   if (opened)
     result->tokenizer.emplace(std::move(*opened));
   else
@@ -58,8 +57,7 @@ compileText(const std::string &json, const TokenizerOptions &options = {}) {
 
 /// golden.json, see record-golden.py.
 inline const Json &golden() {
-  static const Json *json =
-      new Json(Json::parse(readFile(TOKENIZER_GOLDEN), nullptr, false));
+  static const Json *json = new Json(Json::parse(readFile(TOKENIZER_GOLDEN), nullptr, false));
   return *json;
 }
 
@@ -75,13 +73,12 @@ inline Json patched(const std::string &base, const Json &patch) {
 }
 
 /// Text of a stream decoder fed one id at a time; each piece must be UTF-8.
-inline std::string streamed(const rt::Tokenizer &tokenizer,
-                            const std::vector<int32_t> &ids, bool skip) {
+inline std::string streamed(const rt::Tokenizer &tokenizer, const std::vector<int32_t> &ids,
+                            bool skip) {
   rt::StreamDecoder decoder(tokenizer, skip);
   std::string all;
   auto add = [&](const std::string &piece) {
-    std::string quoted = Json(piece).dump(-1, ' ', false,
-                                          Json::error_handler_t::ignore);
+    std::string quoted = Json(piece).dump(-1, ' ', false, Json::error_handler_t::ignore);
     EXPECT_EQ(Json::parse(quoted, nullptr, false), Json(piece))
         << "a piece that is not whole characters";
     all += piece;
