@@ -1,7 +1,7 @@
 // The runtime side: lookups, broken tables, broken texts, long texts, threads, and streaming.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "TestSupport.h"
-#include <chrono>
+#include <ctime>
 #include <thread>
 
 namespace kvasir::test {
@@ -158,7 +158,7 @@ TEST(Table, MustBeAligned) {
 }
 
 /// Texts that are hard on one part or another. Quadratic work would take
-/// minutes, not the seconds allowed to a slow sanitizer build.
+/// minutes of processor time, not the seconds that a sanitizer build needs.
 TEST(LongTexts, TakeLinearTime) {
   Json patch = {{"normalizer", {{"type", "NFC"}}},
                 {"pre_tokenizer",
@@ -166,7 +166,7 @@ TEST(LongTexts, TakeLinearTime) {
                   {"add_prefix_space", false},
                   {"trim_offsets", true},
                   {"use_regex", true}}}};
-  auto start = std::chrono::steady_clock::now();
+  std::clock_t start = std::clock();
   for (auto &tokenizer : {base("byte", patch), base("sentence")})
     for (std::string unit : {"a", " ", "\n", "ab ", "!", "7", "\xc3\xa9", "\xcc\x81\xcc\xa3", "<s",
                              "\xf0\x9f\x98\x80"}) {
@@ -177,8 +177,7 @@ TEST(LongTexts, TakeLinearTime) {
       EXPECT_FALSE(ids.empty());
       EXPECT_FALSE((*tokenizer)->decode(ids, false).empty());
     }
-  std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-  EXPECT_LT(spent.count(), 60.0);
+  EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 60);
 }
 
 TEST(LongTexts, HostilePatternEndsWithAnError) {
