@@ -5,6 +5,7 @@ golden.py prompts GOLDEN PROMPTS.json     writes the prompts, for `kvasir logits
 golden.py compare GOLDEN OUT              |difference| <= 2e-4 * max(1, max |logit|) at every
                                           position; greedy ids equal where golden.json's gap allows
 golden.py same OUT OUT...                 bits of all tensors are equal
+golden.py close OUT OUT                   logits within 1e-3 * max(1, max |logit|)
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 import array
@@ -69,5 +70,16 @@ def same(*paths):
     print(f"same: {len(paths)} files")
 
 
+def close(path, other):
+    want, got = load(path), load(other)
+    worst = 0
+    for name, (shape, expected) in want.items():
+        bound = 1e-3 * max(1, max(map(abs, expected)))
+        error = max(abs(a - b) if a == a else float("inf") for a, b in zip(got[name][1], expected))
+        worst = max(worst, error / bound)
+        assert error <= bound, f"{name}: error {error:.3g} exceeds {bound:.3g}"
+    print(f"close: {len(want)} tensors, largest error {worst:.3f} of the bound")
+
+
 if __name__ == "__main__":
-    {"prompts": prompts, "compare": compare, "same": same}[sys.argv[1]](*sys.argv[2:])
+    {"prompts": prompts, "compare": compare, "same": same, "close": close}[sys.argv[1]](*sys.argv[2:])

@@ -5,6 +5,7 @@
 
 #include "kvasir-c/abi.h"
 #include "llvm/ADT/EquivalenceClasses.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace kvasir;
@@ -82,6 +83,7 @@ private:
   SmallVector<Group> groups();
   void emitGroup(const Group &group);
   void emitTile(const Group &group, Value tokens, Value panels, Value panel, Value firstToken);
+  Value loadBias(Value bias, int64_t outputs, Value column);
   void emitEpilogue(const Group &group, Value offset, Value token, Value column, Value tileStride);
 
   PhaseEmitter &e;
@@ -323,6 +325,21 @@ void PanelsEmitter::emitTile(const Group &group, Value tokens, Value panels, Val
   });
 }
 
+/// 16 values from byte `column`; the last panel of a ragged vector does not read past its end.
+Value PanelsEmitter::loadBias(Value bias, int64_t outputs, Value column) {
+  VectorType vector = e.vec(panelRows);
+  Value address = e.at(e.operand(bias), column);
+  if (outputs % panelRows == 0)
+    return e.load(vector, address);
+  auto index = llvm::to_vector(llvm::seq<int64_t>(0, panelRows));
+  auto type = VectorType::get({panelRows}, e.i64());
+  Value lanes = arith::ConstantOp::create(
+      e.b, DenseElementsAttr::get(type, ArrayRef<int64_t>(index)));
+  Value left = e.splat(e.sub(e.c(outputs), e.div(column, e.c(4))), panelRows);
+  return LLVM::MaskedLoadOp::create(e.b, vector, address, e.less(lanes, left),
+                                    e.constant(vector, 0), e.b.getI32IntegerAttr(4));
+}
+
 /// 16 outputs of one token: bias, epilogue ops, writes.
 void PanelsEmitter::emitEpilogue(const Group &group, Value offset, Value token, Value column,
                                  Value tileStride) {
@@ -332,7 +349,7 @@ void PanelsEmitter::emitEpilogue(const Group &group, Value offset, Value token, 
     Value sums = e.at(tile, e.mul(tileStride, e.c(index)));
     Value sum = e.load(vector, e.at(sums, offset));
     if (!linear.getBiases().empty())
-      sum = e.fadd(sum, e.load(vector, e.at(e.operand(linear.getBiases()[result]), column)));
+      sum = e.fadd(sum, loadBias(linear.getBiases()[result], group.outputs, column));
     known[linear.getResult(result)] = sum;
   }
   for (Operation *op : group.epilogue) {

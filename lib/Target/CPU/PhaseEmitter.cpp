@@ -104,7 +104,6 @@ func::FuncOp PhaseEmitter::declareInternal(StringRef name, ArrayRef<Type> inputs
   internal.setPrivate();
   internal->setAttr("llvm.linkage",
                     LLVM::LinkageAttr::get(b.getContext(), LLVM::Linkage::Internal));
-  internal->setAttr("no_inline", b.getUnitAttr());
   Block *entry = internal.addEntryBlock();
   b.setInsertionPointToStart(entry);
   func::ReturnOp::create(b);
