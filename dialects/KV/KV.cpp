@@ -63,8 +63,8 @@ static LogicalResult verifyShape(function_ref<InFlightDiagnostic()> emitError, i
                                  int64_t headSize, int64_t window) {
   constexpr int64_t most = 1 << 16; // so that no product of sizes overflows
   if (heads <= 0 || headSize <= 0 || heads > most || headSize > most)
-    return emitError() << "expected heads and head size from 1 to " << most << ", but got "
-                       << heads << "x" << headSize;
+    return emitError() << "expected heads and head size from 1 to " << most << ", but got " << heads
+                       << "x" << headSize;
   if (window < 0 || window > std::numeric_limits<int32_t>::max())
     return emitError() << "expected a window from 0 to 2^31 - 1, but got " << window;
   return success();

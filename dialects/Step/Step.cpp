@@ -46,8 +46,8 @@ LogicalResult CostAttr::verify(function_ref<InFlightDiagnostic()> emitError, int
                                int64_t bytesPerToken, int64_t cacheBytesPerContext,
                                int64_t flopsPerToken, int64_t flopsPerRow,
                                int64_t flopsPerContext) {
-  for (int64_t cost : {weightBytes, bytesPerToken, cacheBytesPerContext, flopsPerToken,
-                       flopsPerRow, flopsPerContext})
+  for (int64_t cost : {weightBytes, bytesPerToken, cacheBytesPerContext, flopsPerToken, flopsPerRow,
+                       flopsPerContext})
     if (cost < 0)
       return emitError() << "expected costs of 0 or more, but got " << cost;
   return success();
@@ -168,7 +168,8 @@ LogicalResult LogitsOp::verify() {
   BufferType type = getBuffer().getType();
   auto buffer = getBuffer().getDefiningOp<BufferOp>();
   if (type.getExtent() != Extent::rows || !buffer || buffer.getScratch())
-    return emitOpError("logits_c1: expected a buffer of rows that is not scratch, but got ") << type;
+    return emitOpError("logits_c1: expected a buffer of rows that is not scratch, but got ")
+           << type;
   return success();
 }
 

@@ -1,11 +1,9 @@
 // The phases of compilation and the order of their passes. The only place where order is written.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "kvasir/Pipeline/Pipeline.h"
-#ifdef KVASIR_TARGET_CPU
-#include "kvasir/Target/CPU/Lowering.h"
-#endif
 
 #include "kvasir/Pipeline/Passes.h"
+#include "kvasir/Target/CPU/Lowering.h"
 #include "kvasir/Transforms/Passes.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
@@ -53,10 +51,8 @@ static void addSchedule(OpPassManager &manager, const PipelineOptions &options) 
 
 static void addLower(OpPassManager &manager, const PipelineOptions &) {
   manager.addPass(createLowerPass());
-#ifdef KVASIR_TARGET_CPU
   // On the nested modules only: what is scheduled stays, `package` writes its tables.
   buildCPUConversion(manager.nest<ModuleOp>());
-#endif
 }
 
 using AddPasses = void (*)(OpPassManager &, const PipelineOptions &);

@@ -41,8 +41,8 @@ LogicalResult parsePipeline(OpPassManager &manager, StringRef text,
   if (failed(parsed.parseFromString(text)))
     return failure();
   return buildPipeline(manager,
-                       {parsed.kvType, parsed.naive, parsed.decodeTokens, parsed.from,
-                        parsed.until, parsed.savePhases},
+                       {parsed.kvType, parsed.naive, parsed.decodeTokens, parsed.from, parsed.until,
+                        parsed.savePhases},
                        error);
 }
 
@@ -50,9 +50,8 @@ LogicalResult parsePipeline(OpPassManager &manager, StringRef text,
 
 void registerAllDialects(DialectRegistry &registry) {
   registry.insert<llm::LLMDialect, kv::KVDialect, step::StepDialect, arith::ArithDialect,
-                  cf::ControlFlowDialect, func::FuncDialect, index::IndexDialect,
-                  LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect, ub::UBDialect,
-                  vector::VectorDialect>();
+                  cf::ControlFlowDialect, func::FuncDialect, index::IndexDialect, LLVM::LLVMDialect,
+                  math::MathDialect, scf::SCFDialect, ub::UBDialect, vector::VectorDialect>();
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
 }
@@ -63,10 +62,9 @@ void registerAllPasses() {
   registerCanonicalizerPass();
   registerCSEPass();
   registerSymbolDCEPass();
-  registerPassPipeline("kvasir-pipeline", "the phases of compilation, with their checks",
-                       parsePipeline, [](function_ref<void(const detail::PassOptions &)> visit) {
-                         visit(CommandLine());
-                       });
+  registerPassPipeline(
+      "kvasir-pipeline", "the phases of compilation, with their checks", parsePipeline,
+      [](function_ref<void(const detail::PassOptions &)> visit) { visit(CommandLine()); });
 }
 
 } // namespace kvasir

@@ -26,8 +26,8 @@ struct SavePhase : impl::SavePhasePassBase<SavePhase> {
       return signalPassFailure();
     }
     SmallString<128> path(directory);
-    llvm::sys::path::append(path, llvm::formatv("{0,0+2}-{1}.mlir",
-                                                position - phases().begin() + 1, phase));
+    llvm::sys::path::append(
+        path, llvm::formatv("{0,0+2}-{1}.mlir", position - phases().begin() + 1, phase));
     if (llvm::Error error = write(path)) {
       getOperation().emitError("expected to write ")
           << path << ", but got: " << llvm::toString(std::move(error));

@@ -73,8 +73,8 @@ private:
         continue;
       Extent other = extents.lookup(operand);
       if (extent && *extent != other)
-        error(op, "expected operands with rows ")
-            << (onTokens ? "for tokens" : "of one kind") << ", but got rows for tokens and for logits";
+        error(op, "expected operands with rows ") << (onTokens ? "for tokens" : "of one kind")
+                                                  << ", but got rows for tokens and for logits";
       extent = other;
     }
     if (isa<llm::SelectRowsOp>(op))

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "kvasir/Transforms/Passes.h"
 
-#include "mlir/IR/Builders.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
@@ -69,8 +69,7 @@ private:
     }
     auto type = kv::CacheType::get(attention.getContext(), attention.getKvHeads(),
                                    attention.getHeadSize(), attention.getWindow().value_or(0));
-    auto cache = kv::CacheOp::create(declare, attention.getLoc(), name,
-                                     attention.getLayer(), type);
+    auto cache = kv::CacheOp::create(declare, attention.getLoc(), name, attention.getLayer(), type);
     symbols.insert(cache);
     return cache;
   }

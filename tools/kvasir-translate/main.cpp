@@ -30,7 +30,9 @@ int main(int argc, char **argv) {
       "variant", llvm::cl::desc("the nested module to translate; without it, the whole module"));
   mlir::TranslateFromMLIRRegistration toLLVM(
       "to-llvmir", "translates the LLVM dialect to LLVM IR",
-      [&](mlir::ModuleOp module, llvm::raw_ostream &out) { return translate(module, variant, out); },
+      [&](mlir::ModuleOp module, llvm::raw_ostream &out) {
+        return translate(module, variant, out);
+      },
       kvasir::registerAllDialects);
   return mlir::failed(mlir::mlirTranslateMain(argc, argv, "Kvasir translator"));
 }
