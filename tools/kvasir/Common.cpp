@@ -73,9 +73,24 @@ void printNote(std::string_view message) {
 static std::atomic<bool> stopRequested{false};
 static_assert(std::atomic<bool>::is_always_lock_free);
 
+static std::atomic<bool> endsAtOnce{false};
+
+/// Only what a signal handler may call.
+static void endNow() {
+  static const char text[] = "\nkvasir: error: interrupted\n";
+  (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+  _exit(exitInterrupted);
+}
+
 static void onInterrupt(int) {
-  if (stopRequested.exchange(true))
-    _exit(exitInterrupted);
+  if (stopRequested.exchange(true) || endsAtOnce)
+    endNow();
+}
+
+void endAtOnce(bool enabled) {
+  endsAtOnce = enabled;
+  if (enabled && interrupted())
+    endNow();
 }
 
 void catchInterrupts() {

@@ -52,6 +52,9 @@ void catchInterrupts();
 bool interrupted();
 /// What interrupted() reads, for libraries that poll.
 const std::atomic<bool> &interruptFlag();
+/// While set, the first signal ends the process at once: for long work that
+/// leaves nothing behind and polls nothing.
+void endAtOnce(bool enabled);
 /// Throws when the user has asked to stop.
 void checkInterrupt();
 
@@ -89,6 +92,10 @@ double now(); ///< seconds of a steady clock
 std::string formatBytes(double bytes);
 /// "1.24 B", "260 K", "17".
 std::string formatCount(double count);
+/// The same for FLOPs, where a billion is a G.
+std::string formatFlops(double flops);
+/// "10.5", "3941": tokens per second.
+std::string formatRate(double rate);
 /// "3.20 ms", "12.5 us".
 std::string formatSeconds(double seconds);
 

@@ -2,13 +2,13 @@
 // what it prints; Compiler.cpp does the work.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Commands.h"
+#include "Flags.h"
 #include "Common.h"
 #include "Bandwidth.h"
 #include "Compiler.h"
 #include "Output.h"
 #include "Report.h"
 
-#include <CLI/CLI.hpp>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -175,8 +175,8 @@ static Json printCeiling(const Printer &printer, const kvasir_model *model) {
                format("this machine reads %s/s: %s tokens/s for one request, "
                       "%s for %d at context %d (%s-bound)",
                       formatBytes(speed.bandwidth).c_str(),
-                      formatCount(rows[0].tokensPerSecond).c_str(),
-                      formatCount(rows[1].tokensPerSecond).c_str(), many,
+                      formatRate(rows[0].tokensPerSecond).c_str(),
+                      formatRate(rows[1].tokensPerSecond).c_str(), many,
                       context,
                       rows[1].ceiling.memoryBound ? "memory" : "compute"));
   return {{"read_bandwidth", speed.bandwidth},
@@ -215,8 +215,11 @@ static int writeEmission(const Options &options, const std::string &bytes) {
   return exitSuccess;
 }
 
-/// Stages take a moment each; they show on a terminal only.
-static void showStage(const std::string &name) {
+/// Code generation polls nothing and leaves nothing behind.
+static void onStage(const std::string &name, bool visible) {
+  endAtOnce(name == "code" || name == "tokenizer");
+  if (!visible || name == "packing")
+    return;
   std::fprintf(stderr, "\r\033[K%-9s %s", "compiling", name.c_str());
   std::fflush(stderr);
 }
@@ -232,13 +235,16 @@ static CompileOutcome compileWithProgress(Options &options,
                              ? "   (Hugging Face)"
                              : "   (IR after " + options.compile.from + ")"));
   };
+  options.compile.onStage = [&](const std::string &name) {
+    onStage(name, terminal);
+  };
   if (terminal) {
-    options.compile.onStage = showStage;
     options.compile.onPacking = [&](uint64_t done, uint64_t total) {
       progress.update(done, total);
     };
   }
   CompileOutcome outcome = compileModel(options.compile);
+  endAtOnce(false);
   if (terminal)
     std::fprintf(stderr, "\r\033[K");
   return outcome;
@@ -291,15 +297,15 @@ static void addLimits(CLI::App &app, CompileOptions &compile) {
   const char *group = "Upper bounds (engines choose below them; they cost nothing)";
   app.add_option("--max-context", compile.maxContext,
                  "Tokens of one request (default: the model's)")
-      ->check(CLI::Range(1u, 1u << 28))
+      ->check(wholeNumber(1, 1 << 28))
       ->group(group);
   app.add_option("--max-requests", compile.maxRequests, "Requests in one step")
-      ->check(CLI::Range(1u, 1u << 16))
+      ->check(wholeNumber(1, 1 << 16))
       ->capture_default_str()
       ->group(group);
   app.add_option("--max-step-tokens", compile.maxStepTokens,
                  "Tokens in one step")
-      ->check(CLI::Range(1u, 1u << 20))
+      ->check(wholeNumber(1, 1 << 20))
       ->capture_default_str()
       ->group(group);
 }
@@ -353,7 +359,7 @@ int main(int argc, char **argv) {
       ->transform(CLI::AsSizeValue(false));
   app.add_option("--threads", compileOptions.threads,
                  "Threads that pack; 0: all cores")
-      ->check(CLI::Range(0u, 4096u));
+      ->check(wholeNumber(0, 4096));
   app.add_flag("--measure", options.measure,
                "Print the ceiling even where standard error is no terminal");
   app.add_flag("--json", options.json, "Print the result as one object");

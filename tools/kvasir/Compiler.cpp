@@ -14,11 +14,14 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <thread>
 
 namespace kvasir::cli {
 
@@ -45,10 +48,14 @@ private:
     bool isNote = diagnostic.getSeverity() == mlir::DiagnosticSeverity::Note;
     if (!text.empty())
       out << "  ";
-    if (!llvm::isa<mlir::UnknownLoc>(diagnostic.getLocation())) {
+    mlir::Location location = diagnostic.getLocation();
+    if (auto inFile = llvm::dyn_cast<mlir::FileLineColLoc>(location)) {
+      out << inFile.getFilename().getValue() << ":" << inFile.getLine() << ":"
+          << inFile.getColumn() << ": ";
+    } else if (!llvm::isa<mlir::UnknownLoc>(location)) {
       std::string place;
       llvm::raw_string_ostream placeOut(place);
-      diagnostic.getLocation().print(placeOut);
+      location.print(placeOut);
       llvm::StringRef name(place);
       name.consume_front("loc(");
       name.consume_back(")");
@@ -241,6 +248,7 @@ llvm::Error Compiler::emitCode(CompileOutcome &outcome) {
         "there is no code for variant '%s'; expected one of %s",
         variant ? variant->name.c_str() : options.variant.c_str(),
         moduleNames(*model.module).c_str());
+  stage("code");
   llvm::LLVMContext llvmContext;
   auto module = target::translateToLLVM(code, llvmContext, *variant);
   if (!module)
@@ -261,28 +269,75 @@ llvm::Error Compiler::emitCode(CompileOutcome &outcome) {
   return llvm::Error::success();
 }
 
-/// The shared objects, best first.
-llvm::Expected<std::vector<CodeObjectInput>> Compiler::compileVariants() {
+/// LLVM's part of one variant: it takes the time, and shares nothing.
+static llvm::Expected<std::vector<uint8_t>>
+generateObject(llvm::Module &module, const target::CPUVariant &variant) {
+  if (llvm::Error error = target::optimize(module, variant))
+    return std::move(error);
+  return target::emitObject(module, variant);
+}
+
+namespace {
+/// One variant between the LLVM dialect and its object.
+struct VariantJob {
+  const target::CPUVariant *variant;
+  std::unique_ptr<llvm::LLVMContext> context;
+  std::unique_ptr<llvm::Module> module;
+  std::vector<uint8_t> object;
+  llvm::Error error = llvm::Error::success();
+};
+} // namespace
+
+/// One after the other: the linker has global state.
+static llvm::Expected<std::vector<CodeObjectInput>>
+linkObjects(llvm::MutableArrayRef<VariantJob> jobs) {
   std::vector<CodeObjectInput> objects;
+  for (VariantJob &job : jobs) {
+    auto linked = target::linkSharedObject(job.object);
+    if (!linked)
+      return linked.takeError();
+    objects.push_back({"cpu", job.variant->name, job.variant->requiredFeatures,
+                       std::move(*linked)});
+  }
+  return objects;
+}
+
+/// The shared objects, best first. Variants are optimized side by side.
+llvm::Expected<std::vector<CodeObjectInput>> Compiler::compileVariants() {
+  stage("code");
+  std::vector<VariantJob> jobs;
   for (const target::CPUVariant &variant : target::cpuVariants()) {
     mlir::ModuleOp code = findVariant(*model.module, variant.name);
     if (!code)
       continue;
-    stage("code for " + variant.name);
-    auto object = target::compileSharedObject(code, variant);
-    if (!object)
-      return object.takeError();
-    objects.push_back({"cpu", variant.name, variant.requiredFeatures,
-                       std::move(*object)});
-    if (llvm::Error error = checkCancelled())
-      return std::move(error);
+    auto llvmContext = std::make_unique<llvm::LLVMContext>();
+    auto module = target::translateToLLVM(code, *llvmContext, variant);
+    if (!module)
+      return module.takeError();
     code.erase(); // the packer needs memory more than we need it
+    jobs.push_back({&variant, std::move(llvmContext), std::move(*module), {}});
   }
-  if (objects.empty())
+  if (jobs.empty())
     return llvm::createStringError(
         "phase 'lower' made no code for a variant known here (it made: %s)",
         moduleNames(*model.module).c_str());
-  return objects;
+  auto work = [](VariantJob &job) {
+    job.error = generateObject(*job.module, *job.variant)
+                    .moveInto(job.object);
+    job.module.reset();
+  };
+  std::vector<std::thread> threads;
+  for (VariantJob &job : llvm::drop_begin(jobs))
+    threads.emplace_back(work, std::ref(job));
+  work(jobs.front());
+  for (std::thread &thread : threads)
+    thread.join();
+  llvm::Error error = llvm::Error::success();
+  for (VariantJob &job : jobs)
+    error = llvm::joinErrors(std::move(error), std::move(job.error));
+  if (error)
+    return std::move(error);
+  return linkObjects(jobs);
 }
 
 llvm::Error Compiler::addTokenizer(PackageOptions &package) {
@@ -316,6 +371,8 @@ llvm::Error Compiler::package(CompileOutcome &outcome) {
   auto objects = compileVariants();
   if (!objects)
     return objects.takeError();
+  if (llvm::Error error = checkCancelled())
+    return error;
   package.codeObjects = std::move(*objects);
   package.maxContext = options.maxContext;
   package.maxRequests = options.maxRequests;
@@ -333,6 +390,7 @@ llvm::Error Compiler::package(CompileOutcome &outcome) {
   package.progress = options.onPacking;
   package.cancelled = options.cancelled;
   outcome.tokenizerMissing = package.tokenizerMissing;
+  stage("packing");
   auto result = writeArtifact(*model.module, package, options.output);
   if (!result)
     return result.takeError();

@@ -34,7 +34,9 @@ struct CompileOptions {
   const std::atomic<bool> *cancelled = nullptr;
   /// Called when the model is known: "llama, 16 layers, ...".
   std::function<void(const std::string &)> onModel;
-  /// Called at the start of each part that takes a while.
+  /// Called at the start of each part that may take a while: phases,
+  /// tokenizer, code, packing. Only packing polls `cancelled` all the time, and
+  /// only phases and packing write files.
   std::function<void(const std::string &)> onStage;
   std::function<void(uint64_t done, uint64_t total)> onPacking;
 };

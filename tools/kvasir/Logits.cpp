@@ -1,10 +1,10 @@
 // kvasir logits: how other programs check us.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Commands.h"
+#include "Flags.h"
 #include "Forward.h"
 #include "Output.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 namespace kvasir::cli {
@@ -162,17 +162,14 @@ void addLogits(CLI::App &app, Action &action) {
       ->required();
   sub->add_option("--greedy", options->forward.greedy,
                   "Continue each prompt by this many greedy ids")
-      ->check(CLI::Range(0, 1 << 28));
+      ->check(wholeNumber(0));
   sub->add_option("--chunk", options->forward.chunk,
                   "Most tokens of a prompt in one step; 0: no bound")
-      ->check(CLI::NonNegativeNumber);
-  sub->add_option("--threads", options->forward.threads,
-                  "Worker threads; 0: all cores")
-      ->check(CLI::Range(0, 4096));
+      ->check(wholeNumber(0));
+  addThreads(sub, options->forward.threads);
   sub->add_flag("--one-by-one", options->forward.oneByOne,
                 "One prompt after the other instead of one ragged batch");
-  sub->add_option("--variant", options->variant,
-                  "CPU variant of the code; see kvasir inspect");
+  addVariant(sub, options->variant);
   options->forward.progress = true;
   sub->footer("Examples:\n"
               "  echo '[[1,2,3],[4,5]]' > prompts.json\n"

@@ -3,8 +3,8 @@
 #include "Report.h"
 
 #include "Commands.h"
+#include "Flags.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -122,7 +122,7 @@ static void printPhases(const artifact::Module &module, const StepShape &shape) 
   auto row = [&](const std::string &name, size_t times, const StepCost &cost) {
     table.add({name, std::to_string(times), formatBytes(cost.weightBytes),
                formatBytes(cost.cacheBytes), formatBytes(cost.otherBytes),
-               formatCount(cost.flops),
+               formatFlops(cost.flops),
                format("%.1f %%", all > 0 ? 100 * cost.bytes() / all : 0)});
   };
   size_t times = 0;
@@ -153,16 +153,16 @@ static Json ceilingJson(const Device &device,
 
 static void printCeilings(const Device &device,
                           const std::vector<CeilingRow> &rows) {
-  std::printf("ceiling of decode on %s (%s): reads %s/s, %sFLOPs/s\n",
+  std::printf("ceiling of decode on %s (%s): reads %s/s, %sFLOP/s\n",
               device.name.c_str(), device.what.c_str(),
               formatBytes(device.bandwidth).c_str(),
-              device.peak > 0 ? formatCount(device.peak).c_str() : "unknown ");
+              device.peak > 0 ? formatFlops(device.peak).c_str() : "unknown ");
   Table table({"requests", "context", "bytes per step", "FLOPs per step",
                "tokens/s", "<bound by"});
   for (const CeilingRow &row : rows)
     table.add({std::to_string(row.requests), std::to_string(row.context),
-               formatBytes(row.cost.bytes()), formatCount(row.cost.flops),
-               formatCount(row.tokensPerSecond),
+               formatBytes(row.cost.bytes()), formatFlops(row.cost.flops),
+               formatRate(row.tokensPerSecond),
                row.ceiling.memoryBound ? "memory" : "compute"});
   table.print(stdout);
 }
@@ -197,7 +197,7 @@ static int printDevices(bool json) {
                     {"peak_flops", device.peak},
                     {"memory", device.memory}});
     table.add({device.name, formatBytes(device.bandwidth) + "/s",
-               formatCount(device.peak),
+               formatFlops(device.peak),
                device.memory > 0 ? formatBytes(device.memory) : "-",
                device.what});
   }
@@ -252,14 +252,14 @@ void addReport(CLI::App &app, Action &action) {
   sub->add_option("--requests", options->requests,
                   "Requests decoded at once, such as 1,8")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(wholeNumber(1));
   sub->add_option("--context", options->contexts,
                   "Tokens that each request has, such as 1024,4096")
       ->delimiter(',')
-      ->check(CLI::PositiveNumber);
+      ->check(wholeNumber(1));
   sub->add_option("--threads", options->threads,
                   "Worker threads of the memory plan; 0: all cores")
-      ->check(CLI::Range(0, 4096));
+      ->check(wholeNumber(0, 4096));
   sub->add_flag("--json", options->json, "One object: memory, phases, ceiling");
   sub->footer("Examples:\n"
               "  kvasir report llama.kvasir\n"

@@ -3,8 +3,8 @@
 #include "Run.h"
 
 #include "Commands.h"
+#include "Flags.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
 namespace kvasir::cli {
@@ -97,22 +97,22 @@ static void addSampling(CLI::App *sub, RunOptions &options) {
   const char *group = "Sampling";
   sub->add_option("--temperature", options.temperature,
                   "0 takes the best token always (default)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(numberIn(0, INFINITY))
       ->group(group);
   sub->add_option("--top-k", options.topK, "Draw from the k best; 0: from all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(wholeNumber(0))
       ->group(group);
   sub->add_option("--top-p", options.topP,
                   "Draw from the best that reach this probability together")
-      ->check(CLI::Range(1e-6, 1.0))
+      ->check(numberIn(0, 1, /*open=*/true))
       ->group(group);
   sub->add_option("--min-p", options.minP,
                   "Leave out what is less likely than this share of the best")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(numberIn(0, 1))
       ->group(group);
   sub->add_option("--repetition-penalty", options.repetitionPenalty,
                   "Above 1: tokens of prompt and answer become less likely")
-      ->check(CLI::PositiveNumber)
+      ->check(numberIn(0, INFINITY, /*open=*/true))
       ->group(group);
   sub->add_option("--seed", options.seed, "Same seed, same answer")
       ->group(group);
@@ -130,7 +130,7 @@ static void addSampling(CLI::App *sub, RunOptions &options) {
       ->group(group);
   sub->add_option("--logprobs", options.logprobs,
                   "With --json: log-probabilities of the chosen and the n best")
-      ->check(CLI::Range(0, KVASIR_MAX_LOGPROBS))
+      ->check(wholeNumber(0, KVASIR_MAX_LOGPROBS))
       ->group(group);
   sub->add_flag("--model-defaults", options.modelDefaults,
                 "Sample as the checkpoint's generation config says")
@@ -138,19 +138,17 @@ static void addSampling(CLI::App *sub, RunOptions &options) {
 }
 
 static void addLimits(CLI::App *sub, RunOptions &options) {
-  sub->add_option("--threads", options.threads, "Worker threads; 0: all cores")
-      ->check(CLI::Range(0, 4096));
+  addThreads(sub, options.threads);
   sub->add_option("--max-requests", options.maxRequests,
                   "Prompts decoded at once; 0: as many as there are")
-      ->check(CLI::NonNegativeNumber);
+      ->check(wholeNumber(0));
   sub->add_option("--step-tokens", options.stepTokens,
                   "Tokens in one step, prompts are chunked to it; 0: 256")
-      ->check(CLI::NonNegativeNumber);
+      ->check(wholeNumber(0));
   sub->add_option("--kv-memory", options.kvBytes,
                   "Memory for keys and values, such as 512M or 2G")
       ->transform(CLI::AsSizeValue(false));
-  sub->add_option("--variant", options.variant,
-                  "CPU variant of the code; see kvasir inspect");
+  addVariant(sub, options.variant);
 }
 
 void addRun(CLI::App &app, Action &action) {
@@ -167,7 +165,7 @@ void addRun(CLI::App &app, Action &action) {
       ->allow_extra_args(false);
   sub->add_option("-n,--new-tokens", options->newTokens,
                   "Most new tokens; 0: what the context leaves (default 256)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(wholeNumber(0));
   sub->add_flag("--ignore-eos", options->ignoreEos, "Go on after the model's end");
   sub->add_flag("--no-special", options->noSpecial,
                 "Take prompts without BOS and the like");

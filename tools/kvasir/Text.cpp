@@ -36,6 +36,15 @@ std::string formatCount(double count) {
   return scaled(count, units, std::size(units));
 }
 
+std::string formatFlops(double flops) {
+  static const char *const units[] = {"", "K", "M", "G", "T", "P"};
+  return scaled(flops, units, std::size(units));
+}
+
+std::string formatRate(double rate) {
+  return format("%.*f", rate < 100 ? 1 : 0, rate);
+}
+
 std::string formatSeconds(double seconds) {
   if (seconds >= 1)
     return format("%.3g s", seconds);

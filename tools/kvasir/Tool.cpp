@@ -23,10 +23,23 @@ static int reportUsage(const CLI::App &app, std::string message) {
   while (!message.empty() && (message.back() == '.' || message.back() == '\n'))
     message.pop_back();
   if (message.size() > 1 && std::isupper(static_cast<unsigned char>(message[0])) &&
-      std::islower(static_cast<unsigned char>(message[1])))
+      !std::isupper(static_cast<unsigned char>(message[1])))
     message[0] = static_cast<char>(std::tolower(message[0]));
   printError(message + "; see " + commandOf(app) + " --help");
   return exitUsage;
+}
+
+/// The first word is a command, or something that starts with a dash.
+static std::string unknownCommand(const CLI::App &app, const char *word) {
+  std::string all;
+  for (const CLI::App *sub : app.get_subcommands({})) {
+    if (sub->get_name() == word)
+      return "";
+    all += (all.empty() ? "" : ", ") + sub->get_name();
+  }
+  if (all.empty() || *word == '-')
+    return "";
+  return format("unknown command '%s'; expected one of %s", word, all.c_str());
 }
 
 static int parse(CLI::App &app, int argc, char **argv, bool &done) {
@@ -35,6 +48,8 @@ static int parse(CLI::App &app, int argc, char **argv, bool &done) {
     std::fprintf(stderr, "%s\n", app.help().c_str());
     return exitUsage;
   }
+  if (std::string problem = unknownCommand(app, argv[1]); !problem.empty())
+    return reportUsage(app, problem);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp &) {

@@ -2,12 +2,12 @@
 // still compute what it computed when its probes were recorded?
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Commands.h"
+#include "Flags.h"
 #include "Cost.h"
 #include "Forward.h"
 #include "Output.h"
 #include "kvasir/Artifact/Format.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -328,10 +328,8 @@ void addVerify(CLI::App &app, Action &action) {
                 "Write golden probes: ids and logits of a few prompts");
   sub->add_option("--probes", options->probes,
                   "File of the probes (default MODEL.probes.json)");
-  sub->add_option("--variant", options->variant,
-                  "CPU variant of the code; see kvasir inspect");
-  sub->add_option("--threads", options->threads, "Worker threads; 0: all cores")
-      ->check(CLI::Range(0, 4096));
+  addVariant(sub, options->variant);
+  addThreads(sub, options->threads);
   sub->add_flag("--json", options->json, "One object");
   sub->footer("Probes recorded on the same artifact and CPU variant must agree "
               "in every bit,\nothers within a tolerance.\n"

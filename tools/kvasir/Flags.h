@@ -1,0 +1,58 @@
+// Checks of command-line values whose messages say what was expected.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_TOOLS_KVASIR_FLAGS_H
+#define KVASIR_TOOLS_KVASIR_FLAGS_H
+
+#include "Common.h"
+
+#include <CLI/CLI.hpp>
+#include <climits>
+#include <cmath>
+
+namespace kvasir::cli {
+
+/// A whole number in [least, most].
+inline CLI::Validator wholeNumber(int64_t least, int64_t most = INT_MAX) {
+  auto check = [=](const std::string &text) {
+    int64_t value = 0;
+    if (CLI::detail::lexical_cast(text, value) && value >= least &&
+        value <= most)
+      return std::string();
+    std::string range = most == INT_MAX
+                            ? format("of at least %lld", (long long)least)
+                            : format("from %lld to %lld", (long long)least,
+                                     (long long)most);
+    return "expected a whole number " + range + ", but got '" + text + "'";
+  };
+  return CLI::Validator(check, "");
+}
+
+/// A number in [least, most], or (least, most] with `open`.
+inline CLI::Validator numberIn(double least, double most, bool open = false) {
+  auto check = [=](const std::string &text) {
+    double value = NAN;
+    if (CLI::detail::lexical_cast(text, value) &&
+        (open ? value > least : value >= least) && value <= most)
+      return std::string();
+    std::string range = format("%s %g", open ? "above" : "of at least", least);
+    if (std::isfinite(most))
+      range += format(", at most %g", most);
+    return "expected a number " + range + ", but got '" + text + "'";
+  };
+  return CLI::Validator(check, "");
+}
+
+/// --threads of every command that has it; 4096 is beyond any machine.
+inline void addThreads(CLI::App *app, int &threads) {
+  app->add_option("--threads", threads, "Worker threads; 0: all cores")
+      ->check(wholeNumber(0, 4096));
+}
+
+inline void addVariant(CLI::App *app, std::string &variant) {
+  app->add_option("--variant", variant,
+                  "CPU variant of the code; see kvasir inspect");
+}
+
+} // namespace kvasir::cli
+
+#endif // KVASIR_TOOLS_KVASIR_FLAGS_H
