@@ -38,12 +38,15 @@ static DictionaryAttr generationAttribute(const GenerationDefaults &generation, 
 }
 
 /// What the runtime reports of the model.
-static DictionaryAttr modelAttribute(const DecoderDescription &decoder, const WeightTable &table, Builder &b) {
+static DictionaryAttr modelAttribute(const DecoderDescription &decoder, const WeightTable &table,
+                                     Builder &b) {
   // The type of the output matrix of the first layer speaks for all: norms and
   // biases are sometimes kept wider.
   StringRef tensor = decoder.layers.front().output.weight.tensor;
   std::string type = StringRef(table.find(tensor)->second.type).lower();
-  auto integer = [&](StringRef name, int64_t value) { return b.getNamedAttr(name, b.getI64IntegerAttr(value)); };
+  auto integer = [&](StringRef name, int64_t value) {
+    return b.getNamedAttr(name, b.getI64IntegerAttr(value));
+  };
   SmallVector<NamedAttribute> entries = {
       b.getNamedAttr("architecture", b.getStringAttr(decoder.architecture)),
       integer("layers", decoder.layers.size()),
@@ -63,8 +66,9 @@ static DictionaryAttr modelAttribute(const DecoderDescription &decoder, const We
   return b.getDictionaryAttr(entries);
 }
 
-OwningOpRef<ModuleOp> kvasir::buildDecoder(const DecoderDescription &decoder, const WeightTable &table,
-                                           StringRef directory, MLIRContext &context) {
+OwningOpRef<ModuleOp> kvasir::buildDecoder(const DecoderDescription &decoder,
+                                           const WeightTable &table, StringRef directory,
+                                           MLIRContext &context) {
   context.loadDialect<llm::LLMDialect, func::FuncDialect>();
   OwningOpRef<ModuleOp> module(ModuleOp::create(UnknownLoc::get(&context)));
   OpBuilder b = OpBuilder::atBlockBegin(module->getBody());

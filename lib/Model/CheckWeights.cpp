@@ -33,7 +33,8 @@ class TensorProblems {
 public:
   void add(StringRef before, StringRef name, const Twine &after) {
     std::string tail = after.str();
-    auto [place, inserted] = groupOf.try_emplace((before + pattern(name) + "\n" + tail).str(), groups.size());
+    auto [place, inserted] =
+        groupOf.try_emplace((before + pattern(name) + "\n" + tail).str(), groups.size());
     if (inserted)
       groups.push_back({before.str(), name.str(), tail, 0});
     else
@@ -43,7 +44,8 @@ public:
     for (const Group &group : groups) {
       std::string more;
       if (group.more)
-        more = " (and " + std::to_string(group.more) + " more like it: " + pattern(group.name) + ")";
+        more =
+            " (and " + std::to_string(group.more) + " more like it: " + pattern(group.name) + ")";
       problems.add(group.before + "'" + group.name + "'" + group.after + more);
     }
   }
@@ -59,16 +61,19 @@ private:
 
 } // namespace
 
-static void checkWeight(const WeightDescription &weight, const WeightTable &table, TensorProblems &problems) {
+static void checkWeight(const WeightDescription &weight, const WeightTable &table,
+                        TensorProblems &problems) {
   auto found = table.find(weight.tensor);
   if (found == table.end())
     return problems.add("missing tensor ", weight.tensor, " of shape " + shapeText(weight.stored));
   const StoredTensor &tensor = found->second;
   if (llvm::ArrayRef(tensor.shape) != llvm::ArrayRef(weight.stored))
     problems.add("tensor ", weight.tensor,
-                 ": expected shape " + shapeText(weight.stored) + ", but got " + shapeText(tensor.shape));
+                 ": expected shape " + shapeText(weight.stored) + ", but got " +
+                     shapeText(tensor.shape));
   if (tensor.type != "F32" && tensor.type != "F16" && tensor.type != "BF16")
-    problems.add("tensor ", weight.tensor, ": expected dtype F32, F16 or BF16, but got " + tensor.type);
+    problems.add("tensor ", weight.tensor,
+                 ": expected dtype F32, F16 or BF16, but got " + tensor.type);
 }
 
 void kvasir::checkWeights(const DecoderDescription &decoder, const WeightTable &table,
@@ -80,9 +85,11 @@ void kvasir::checkWeights(const DecoderDescription &decoder, const WeightTable &
       checkWeight(weight, table, lines);
   });
   for (auto &[name, tensor] : table) {
-    bool neutral = llvm::any_of(ignored, [&](StringRef end) { return StringRef(name).ends_with(end); });
+    bool neutral =
+        llvm::any_of(ignored, [&](StringRef end) { return StringRef(name).ends_with(end); });
     if (!used.contains(name) && !neutral)
-      lines.add("left-over tensor ", name, " of shape " + shapeText(tensor.shape) + " is not used by the model");
+      lines.add("left-over tensor ", name,
+                " of shape " + shapeText(tensor.shape) + " is not used by the model");
   }
   lines.moveTo(problems);
 }

@@ -34,8 +34,8 @@ void DecoderEmitter::emit() {
   OpBuilder::InsertionGuard guard(b);
   Block *entry = step.addEntryBlock();
   b.setInsertionPointToStart(entry);
-  Value ids = entry->getArgument(0), positions = entry->getArgument(1), totals = entry->getArgument(2),
-        rows = entry->getArgument(3);
+  Value ids = entry->getArgument(0), positions = entry->getArgument(1),
+        totals = entry->getArgument(2), rows = entry->getArgument(3);
 
   Value x = emitEmbedding(ids, positions);
   emitRopeTables(positions, totals);
@@ -56,15 +56,18 @@ void DecoderEmitter::declareWeight(const WeightDescription &weight) {
   Type element = elementType(stored.type, b);
   entry->second = llm::WeightType::get(b.getContext(), weight.shape, element);
   auto source = llm::SourceAttr::get(b.getContext(), b.getStringAttr(stored.file), stored.offset,
-                                     RankedTensorType::get(weight.stored, element), weight.transpose, weight.row);
-  llm::WeightOp::create(b, NameLoc::get(b.getStringAttr(weight.tensor)), b.getStringAttr(weight.symbol),
-                        TypeAttr::get(entry->second), source, llm::WeightLayoutAttr());
+                                     RankedTensorType::get(weight.stored, element),
+                                     weight.transpose, weight.row);
+  llm::WeightOp::create(b, NameLoc::get(b.getStringAttr(weight.tensor)),
+                        b.getStringAttr(weight.symbol), TypeAttr::get(entry->second), source,
+                        llm::WeightLayoutAttr());
 }
 
 func::FuncOp DecoderEmitter::emitSignature() {
   auto integers = RankedTensorType::get({ShapedType::kDynamic}, b.getI32Type());
   SmallVector<Type> arguments(4, integers);
-  return func::FuncOp::create(b, loc, "step", b.getFunctionType(arguments, rowsType(decoder.vocabularySize)));
+  return func::FuncOp::create(b, loc, "step",
+                              b.getFunctionType(arguments, rowsType(decoder.vocabularySize)));
 }
 
 Value DecoderEmitter::emitEmbedding(Value ids, Value positions) {
@@ -73,7 +76,8 @@ Value DecoderEmitter::emitEmbedding(Value ids, Value positions) {
   x = emitScale(x, decoder.embeddingScale);
   if (!decoder.positionEmbedding)
     return x;
-  Value p = llm::EmbeddingOp::create(b, loc, type, positions, getWeight(*decoder.positionEmbedding));
+  Value p =
+      llm::EmbeddingOp::create(b, loc, type, positions, getWeight(*decoder.positionEmbedding));
   return llm::AddOp::create(b, loc, type, x, p, b.getF32FloatAttr(1.0f));
 }
 
@@ -81,8 +85,8 @@ void DecoderEmitter::emitRopeTables(Value positions, Value totals) {
   for (const RopeDescription &rope : decoder.ropes) {
     bool isLong = !rope.longFrequencies.empty();
     ropeTables.push_back(llm::RopeTableOp::create(
-        b, loc, rowsType(2 * rope.frequencies.size()), positions, totals, b.getDenseF32ArrayAttr(rope.frequencies),
-        b.getF32FloatAttr(rope.magnitude),
+        b, loc, rowsType(2 * rope.frequencies.size()), positions, totals,
+        b.getDenseF32ArrayAttr(rope.frequencies), b.getF32FloatAttr(rope.magnitude),
         isLong ? b.getDenseF32ArrayAttr(rope.longFrequencies) : DenseF32ArrayAttr(),
         isLong ? b.getF32FloatAttr(rope.longMagnitude) : FloatAttr(),
         isLong ? b.getI64IntegerAttr(rope.originalContext) : IntegerAttr()));
@@ -91,13 +95,15 @@ void DecoderEmitter::emitRopeTables(Value positions, Value totals) {
 
 Value DecoderEmitter::emitAttention(Value x, const LayerDescription &layer, int64_t index) {
   Value input = emitNorm(x, layer.attentionNorm);
-  Value q = emitLinear(input, layer.query), k = emitLinear(input, layer.key), v = emitLinear(input, layer.value);
+  Value q = emitLinear(input, layer.query), k = emitLinear(input, layer.key),
+        v = emitLinear(input, layer.value);
   q = emitRope(emitNorm(q, layer.queryNorm), layer);
   k = emitRope(emitNorm(k, layer.keyNorm), layer);
   IntegerAttr window = layer.window ? b.getI64IntegerAttr(*layer.window) : IntegerAttr();
   Value attended = llm::AttentionOp::create(
       b, loc, q.getType(), q, k, v, b.getI64IntegerAttr(index), b.getI64IntegerAttr(decoder.heads),
-      b.getI64IntegerAttr(decoder.kvHeads), b.getF32FloatAttr(static_cast<float>(layer.attentionScale)), window);
+      b.getI64IntegerAttr(decoder.kvHeads),
+      b.getF32FloatAttr(static_cast<float>(layer.attentionScale)), window);
   return emitNorm(emitLinear(attended, layer.output), layer.attentionOutputNorm);
 }
 
@@ -130,7 +136,8 @@ Value DecoderEmitter::emitNorm(Value x, const std::optional<NormDescription> &no
   Value weight = getWeight(norm->weight);
   FloatAttr epsilon = b.getF32FloatAttr(static_cast<float>(norm->epsilon));
   if (norm->kind == NormKind::rms)
-    return llm::RmsNormOp::create(b, loc, x.getType(), x, weight, epsilon, b.getI64IntegerAttr(norm->group));
+    return llm::RmsNormOp::create(b, loc, x.getType(), x, weight, epsilon,
+                                  b.getI64IntegerAttr(norm->group));
   Value bias = norm->bias ? getWeight(*norm->bias) : Value();
   return llm::LayerNormOp::create(b, loc, x.getType(), x, weight, bias, epsilon);
 }
@@ -147,7 +154,8 @@ Value DecoderEmitter::emitLinear(Value x, const LinearDescription &linear) {
 Value DecoderEmitter::emitRope(Value x, const LayerDescription &layer) {
   if (!layer.rope)
     return x;
-  return llm::RopeOp::create(b, loc, x.getType(), x, ropeTables[*layer.rope], b.getI64IntegerAttr(decoder.headSize));
+  return llm::RopeOp::create(b, loc, x.getType(), x, ropeTables[*layer.rope],
+                             b.getI64IntegerAttr(decoder.headSize));
 }
 
 Value DecoderEmitter::emitResidual(Value x, Value y) {
@@ -158,7 +166,8 @@ Value DecoderEmitter::emitResidual(Value x, Value y) {
 Value DecoderEmitter::emitScale(Value x, double factor) {
   if (factor == 1.0)
     return x;
-  return llm::ScaleOp::create(b, loc, x.getType(), x, b.getF32FloatAttr(static_cast<float>(factor)));
+  return llm::ScaleOp::create(b, loc, x.getType(), x,
+                              b.getF32FloatAttr(static_cast<float>(factor)));
 }
 
 Value DecoderEmitter::getWeight(const WeightDescription &weight) {

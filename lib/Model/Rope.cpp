@@ -15,7 +15,8 @@ static std::vector<float> wavePeriods(double theta, int64_t dim) {
   float base = static_cast<float>(theta);
   for (int64_t i = 0; i < dim; i += 2) {
     float exponent = static_cast<float>(i) / static_cast<float>(dim);
-    periods.push_back(static_cast<float>(std::pow(static_cast<double>(base), static_cast<double>(exponent))));
+    periods.push_back(
+        static_cast<float>(std::pow(static_cast<double>(base), static_cast<double>(exponent))));
   }
   return periods;
 }
@@ -37,7 +38,8 @@ RopeDescription kvasir::linearRope(double theta, int64_t dim, double factor) {
 RopeDescription kvasir::llama3Rope(double theta, int64_t dim, const Llama3Scaling &scaling) {
   RopeDescription rope = defaultRope(theta, dim);
   float context = static_cast<float>(scaling.originalContext);
-  float factor = static_cast<float>(scaling.factor), low = static_cast<float>(scaling.lowFrequencyFactor);
+  float factor = static_cast<float>(scaling.factor),
+        low = static_cast<float>(scaling.lowFrequencyFactor);
   float longest = static_cast<float>(scaling.originalContext / scaling.lowFrequencyFactor);
   float shortest = static_cast<float>(scaling.originalContext / scaling.highFrequencyFactor);
   float span = static_cast<float>(scaling.highFrequencyFactor - scaling.lowFrequencyFactor);
@@ -62,7 +64,8 @@ static float yarnAttentionFactor(const YarnScaling &scaling) {
     return static_cast<float>(*scaling.attentionFactor);
   double mscale = scaling.mscale.value_or(0), all = scaling.mscaleAllDim.value_or(0);
   if (mscale != 0 && all != 0)
-    return static_cast<float>(yarnMagnitude(scaling.factor, mscale) / yarnMagnitude(scaling.factor, all));
+    return static_cast<float>(yarnMagnitude(scaling.factor, mscale) /
+                              yarnMagnitude(scaling.factor, all));
   return static_cast<float>(yarnMagnitude(scaling.factor, 1));
 }
 
@@ -97,18 +100,21 @@ RopeDescription kvasir::yarnRope(double theta, int64_t dim, const YarnScaling &s
 }
 
 RopeDescription kvasir::longRope(double theta, int64_t dim, const LongScaling &scaling) {
-  assert(scaling.shortFactors.size() == size_t(dim / 2) && scaling.longFactors.size() == size_t(dim / 2));
+  assert(scaling.shortFactors.size() == size_t(dim / 2) &&
+         scaling.longFactors.size() == size_t(dim / 2));
   RopeDescription rope;
   std::vector<float> periods = wavePeriods(theta, dim);
   for (size_t i = 0; i != periods.size(); ++i) {
     rope.frequencies.push_back(1.0f / (static_cast<float>(scaling.shortFactors[i]) * periods[i]));
-    rope.longFrequencies.push_back(1.0f / (static_cast<float>(scaling.longFactors[i]) * periods[i]));
+    rope.longFrequencies.push_back(1.0f /
+                                   (static_cast<float>(scaling.longFactors[i]) * periods[i]));
   }
   double magnitude = 1.0;
   if (scaling.attentionFactor)
     magnitude = *scaling.attentionFactor;
   else if (scaling.factor > 1.0)
-    magnitude = std::sqrt(1 + std::log(scaling.factor) / std::log(static_cast<double>(scaling.originalContext)));
+    magnitude = std::sqrt(1 + std::log(scaling.factor) /
+                                  std::log(static_cast<double>(scaling.originalContext)));
   // Both sets have the same magnitude; it depends on the model, not on the request.
   rope.magnitude = rope.longMagnitude = static_cast<float>(magnitude);
   rope.originalContext = scaling.originalContext;

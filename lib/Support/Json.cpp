@@ -36,7 +36,8 @@ public:
     return true;
   }
 
-  bool parse_error(std::size_t position, const std::string &, const nlohmann::detail::exception &) override {
+  bool parse_error(std::size_t position, const std::string &,
+                   const nlohmann::detail::exception &) override {
     problem = "is not valid JSON (byte " + std::to_string(position) + ")";
     return false;
   }
@@ -84,11 +85,13 @@ private:
 
 } // namespace
 
-llvm::Expected<json> kvasir::parseJson(llvm::StringRef text, llvm::StringRef name, unsigned maxDepth) {
+llvm::Expected<json> kvasir::parseJson(llvm::StringRef text, llvm::StringRef name,
+                                       unsigned maxDepth) {
   Consumer consumer(maxDepth);
   if (json::sax_parse(text.begin(), text.end(), &consumer))
     return std::move(consumer.root);
-  return llvm::createStringError(llvm::inconvertibleErrorCode(), llvm::Twine(name) + " " + consumer.problem);
+  return llvm::createStringError(llvm::inconvertibleErrorCode(),
+                                 llvm::Twine(name) + " " + consumer.problem);
 }
 
 std::string kvasir::describeJson(const json &value) {

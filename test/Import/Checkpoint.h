@@ -48,15 +48,18 @@ inline std::string tinyWeights() {
   std::string header;
   size_t size = 0;
   auto add = [&](const char *name, const char *shape, size_t bytes) {
-    header += (header.empty() ? "{\"" : ", \"") + std::string(name) + R"(": {"dtype": "F32", "shape": )" + shape +
-              R"(, "data_offsets": [)" + std::to_string(size) + ", " + std::to_string(size + bytes) + "]}";
+    header += (header.empty() ? "{\"" : ", \"") + std::string(name) +
+              R"(": {"dtype": "F32", "shape": )" + shape + R"(, "data_offsets": [)" +
+              std::to_string(size) + ", " + std::to_string(size + bytes) + "]}";
     size += bytes;
   };
-  for (const char *matrix : {"embed_tokens", "layers.0.self_attn.q_proj", "layers.0.self_attn.k_proj",
-                             "layers.0.self_attn.v_proj", "layers.0.self_attn.o_proj", "layers.0.mlp.gate_proj",
-                             "layers.0.mlp.up_proj", "layers.0.mlp.down_proj"})
+  for (const char *matrix :
+       {"embed_tokens", "layers.0.self_attn.q_proj", "layers.0.self_attn.k_proj",
+        "layers.0.self_attn.v_proj", "layers.0.self_attn.o_proj", "layers.0.mlp.gate_proj",
+        "layers.0.mlp.up_proj", "layers.0.mlp.down_proj"})
     add(("model." + std::string(matrix) + ".weight").c_str(), "[4, 4]", 64);
-  for (const char *vector : {"layers.0.input_layernorm", "layers.0.post_attention_layernorm", "norm"})
+  for (const char *vector :
+       {"layers.0.input_layernorm", "layers.0.post_attention_layernorm", "norm"})
     add(("model." + std::string(vector) + ".weight").c_str(), "[4]", 16);
   return safetensors(header + "}", size);
 }

@@ -38,8 +38,9 @@ TEST_F(HuggingFace, WithoutTokenizer) {
   EXPECT_EQ(model.tokenizerMissing, "the checkpoint has no tokenizer.json");
   folder.write("tokenizer.model", "");
   ASSERT_EQ(import(model), "");
-  EXPECT_EQ(model.tokenizerMissing, "the checkpoint has no tokenizer.json; tokenizer.model is not read: save the "
-                                    "tokenizer again with a fast tokenizer");
+  EXPECT_EQ(model.tokenizerMissing,
+            "the checkpoint has no tokenizer.json; tokenizer.model is not read: save the "
+            "tokenizer again with a fast tokenizer");
 }
 
 TEST_F(HuggingFace, TokenizerFilesAndTheirTemplate) {
@@ -50,10 +51,12 @@ TEST_F(HuggingFace, TokenizerFilesAndTheirTemplate) {
   EXPECT_EQ(model.tokenizerJson, "{\"a\": 1}");
   EXPECT_EQ(model.tokenizerMissing, "");
   EXPECT_EQ(model.chatTemplate, "of the config");
-  EXPECT_EQ(model.inputs, (std::vector<std::string>{"config.json", "generation_config.json", "model.safetensors",
-                                                    "tokenizer.json", "tokenizer_config.json"}));
-  folder.write("tokenizer_config.json",
-               R"({"chat_template": [{"name": "tool", "template": "t"}, {"name": "default", "template": "d"}]})");
+  EXPECT_EQ(model.inputs,
+            (std::vector<std::string>{"config.json", "generation_config.json", "model.safetensors",
+                                      "tokenizer.json", "tokenizer_config.json"}));
+  folder.write(
+      "tokenizer_config.json",
+      R"({"chat_template": [{"name": "tool", "template": "t"}, {"name": "default", "template": "d"}]})");
   ASSERT_EQ(import(model), "");
   EXPECT_EQ(model.chatTemplate, "d");
   folder.write("chat_template.jinja", "of the file");
@@ -69,8 +72,9 @@ TEST_F(HuggingFace, Refusals) {
   EXPECT_NE(import(model).find("tokenizer_config.json is not valid JSON"), std::string::npos);
   auto result = importHuggingFace("/nonexistent/folder", context);
   ASSERT_FALSE(static_cast<bool>(result));
-  EXPECT_EQ(llvm::toString(result.takeError()), "cannot import /nonexistent/folder\n  - it is not a folder; expected "
-                                                "one with config.json and model.safetensors");
+  EXPECT_EQ(llvm::toString(result.takeError()),
+            "cannot import /nonexistent/folder\n  - it is not a folder; expected "
+            "one with config.json and model.safetensors");
 }
 
 TEST_F(HuggingFace, LooksLike) {

@@ -21,7 +21,8 @@ TEST(Json, Refusals) {
   EXPECT_EQ(problemOf("[1e999]"), "file is not valid JSON (byte 6)");
   EXPECT_EQ(problemOf("\"\xff\""), "file is not valid JSON (byte 2)");
   EXPECT_EQ(problemOf("{} x"), "file is not valid JSON (byte 4)");
-  EXPECT_EQ(problemOf(R"({"a": {"b": 1, "c": 2, "b": 3}})"), "file has the key 'b' twice in one object");
+  EXPECT_EQ(problemOf(R"({"a": {"b": 1, "c": 2, "b": 3}})"),
+            "file has the key 'b' twice in one object");
   EXPECT_EQ(problemOf("[[[]]]", 3), "");
   EXPECT_EQ(problemOf("[[[]]]", 2), "file is nested deeper than 2 levels");
   EXPECT_EQ(problemOf(std::string(1 << 20, '[')), "file is nested deeper than 64 levels");

@@ -1,7 +1,7 @@
 // Headers of safetensors files: what is read, and that nothing broken gets by.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "Checkpoint.h"
 #include "HuggingFace/Safetensors.h"
+#include "Checkpoint.h"
 #include "gtest/gtest.h"
 
 using namespace kvasir;

@@ -25,8 +25,8 @@ struct ImportedModel {
   std::vector<std::string> inputs;
   std::optional<std::string> tokenizerJson;       ///< text of tokenizer.json
   std::optional<std::string> tokenizerConfigJson; ///< text of tokenizer_config.json
-  std::optional<std::string> chatTemplate;        ///< of chat_template.jinja or tokenizer_config.json
-  std::string tokenizerMissing;                   ///< why there is no tokenizer, if there is none
+  std::optional<std::string> chatTemplate; ///< of chat_template.jinja or tokenizer_config.json
+  std::string tokenizerMissing;            ///< why there is no tokenizer, if there is none
 };
 
 /// True if `path` is a folder with the files of a Hugging Face checkpoint.
@@ -34,7 +34,8 @@ bool looksLikeHuggingFace(llvm::StringRef path);
 
 /// Imports the checkpoint in the folder `directory`. A model that is not
 /// understood is refused with one error that lists everything that is wrong.
-llvm::Expected<ImportedModel> importHuggingFace(llvm::StringRef directory, mlir::MLIRContext &context,
+llvm::Expected<ImportedModel> importHuggingFace(llvm::StringRef directory,
+                                                mlir::MLIRContext &context,
                                                 const HuggingFaceOptions &options = {});
 
 /// Registers the translation --import-hf, from the path of a config.json.

@@ -13,8 +13,9 @@ namespace kvasir {
 /// The module: `llm.weight` declarations and
 /// `@step(ids, positions, totals, rows: tensor<?xi32>) -> tensor<?xVxf32>`.
 /// `checkWeights` must have found nothing. `directory` is where the files are.
-mlir::OwningOpRef<mlir::ModuleOp> buildDecoder(const DecoderDescription &decoder, const WeightTable &table,
-                                               llvm::StringRef directory, mlir::MLIRContext &context);
+mlir::OwningOpRef<mlir::ModuleOp> buildDecoder(const DecoderDescription &decoder,
+                                               const WeightTable &table, llvm::StringRef directory,
+                                               mlir::MLIRContext &context);
 
 } // namespace kvasir
 

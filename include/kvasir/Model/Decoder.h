@@ -18,12 +18,12 @@ namespace kvasir {
 /// A weight as the model uses it, and the stored tensor that holds it: the whole
 /// of it, its transpose, or `shape[0]` rows of that from `row` on.
 struct WeightDescription {
-  std::string symbol;                     ///< of the llm.weight, e.g. layers.0.q
-  std::string tensor;                     ///< in the weight table
-  llvm::SmallVector<int64_t, 2> shape;    ///< [outputs, inputs] of a matrix, [n] of a vector
-  llvm::SmallVector<int64_t, 2> stored;   ///< shape of the stored tensor
-  bool transpose = false;                 ///< stored as [inputs, outputs]
-  int64_t row = 0;                        ///< first row of the slice, after transposing
+  std::string symbol;                   ///< of the llm.weight, e.g. layers.0.q
+  std::string tensor;                   ///< in the weight table
+  llvm::SmallVector<int64_t, 2> shape;  ///< [outputs, inputs] of a matrix, [n] of a vector
+  llvm::SmallVector<int64_t, 2> stored; ///< shape of the stored tensor
+  bool transpose = false;               ///< stored as [inputs, outputs]
+  int64_t row = 0;                      ///< first row of the slice, after transposing
 };
 
 enum class NormKind { rms, layer };
@@ -68,9 +68,9 @@ struct DecoderDescription {
 
   WeightDescription embedding;
   std::optional<WeightDescription> positionEmbedding; ///< learned, added to the embedding
-  double embeddingScale = 1; ///< factor of the embedding
-  double residualScale = 1;  ///< factor of what a block adds to the residual
-  double logitsDivisor = 1;  ///< the logits are divided by this
+  double embeddingScale = 1;                          ///< factor of the embedding
+  double residualScale = 1; ///< factor of what a block adds to the residual
+  double logitsDivisor = 1; ///< the logits are divided by this
   std::vector<RopeDescription> ropes;
   std::vector<LayerDescription> layers;
   NormDescription finalNorm;
@@ -82,7 +82,8 @@ struct DecoderDescription {
 };
 
 /// Calls `visit` on every weight in the order of use; a tied head comes twice.
-void forEachWeight(const DecoderDescription &decoder, llvm::function_ref<void(const WeightDescription &)> visit);
+void forEachWeight(const DecoderDescription &decoder,
+                   llvm::function_ref<void(const WeightDescription &)> visit);
 
 } // namespace kvasir
 

@@ -44,9 +44,9 @@ struct YarnScaling {
   double factor;
   int64_t originalContext;
   double betaFast = 32, betaSlow = 1;
-  std::optional<double> attentionFactor;       ///< otherwise computed
-  std::optional<double> mscale, mscaleAllDim;  ///< used when both are there and not 0
-  bool truncate = true;                        ///< round the ends of the transition to whole pairs
+  std::optional<double> attentionFactor;      ///< otherwise computed
+  std::optional<double> mscale, mscaleAllDim; ///< used when both are there and not 0
+  bool truncate = true;                       ///< round the ends of the transition to whole pairs
 };
 RopeDescription yarnRope(double theta, int64_t dim, const YarnScaling &scaling);
 

@@ -12,10 +12,10 @@ namespace kvasir {
 
 /// A tensor in a file, rows contiguous.
 struct StoredTensor {
-  std::string file;     ///< relative to the checkpoint's directory
-  uint64_t offset = 0;  ///< of the first byte in the file
-  uint64_t length = 0;  ///< in bytes
-  std::string type;     ///< as the container spells it: F32, F16, BF16, I64, ...
+  std::string file;    ///< relative to the checkpoint's directory
+  uint64_t offset = 0; ///< of the first byte in the file
+  uint64_t length = 0; ///< in bytes
+  std::string type;    ///< as the container spells it: F32, F16, BF16, I64, ...
   std::vector<int64_t> shape;
 };
 

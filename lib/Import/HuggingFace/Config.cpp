@@ -10,7 +10,9 @@ using llvm::StringRef;
 using llvm::Twine;
 using nlohmann::json;
 
-void Config::problem(StringRef key, const Twine &what) { problems.add(place + ": '" + key + "' " + what); }
+void Config::problem(StringRef key, const Twine &what) {
+  problems.add(place + ": '" + key + "' " + what);
+}
 
 const json *Config::value(StringRef key) {
   handled.insert(key);
@@ -31,7 +33,8 @@ std::optional<int64_t> Config::integer(StringRef key, int64_t min, int64_t max) 
   std::optional<int64_t> result = asInteger(*found);
   if (result && *result >= min && *result <= max)
     return result;
-  problem(key, "should be an integer from " + Twine(min) + " to " + Twine(max) + ", but is " + describeJson(*found));
+  problem(key, "should be an integer from " + Twine(min) + " to " + Twine(max) + ", but is " +
+                   describeJson(*found));
   return std::nullopt;
 }
 
@@ -101,8 +104,10 @@ std::optional<std::vector<double>> Config::numbers(StringRef key) {
 
 void Config::refuseUnknown(llvm::function_ref<bool(StringRef, const json &)> neutral) {
   for (auto &[key, value] : object.items()) {
-    bool off = value.is_null() || value == false || ((value.is_structured() || value.is_string()) && value.empty());
+    bool off = value.is_null() || value == false ||
+               ((value.is_structured() || value.is_string()) && value.empty());
     if (!handled.contains(key) && !off && !neutral(key, value))
-      problem(key, "= " + Twine(describeJson(value)) + " is not understood and may change the result");
+      problem(key,
+              "= " + Twine(describeJson(value)) + " is not understood and may change the result");
   }
 }

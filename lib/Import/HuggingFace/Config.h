@@ -48,7 +48,8 @@ public:
 
   /// Adds a problem for each key that nobody asked for, unless `neutral` says
   /// that it cannot change the result or its value is null, false or empty.
-  void refuseUnknown(llvm::function_ref<bool(llvm::StringRef key, const nlohmann::json &value)> neutral);
+  void
+  refuseUnknown(llvm::function_ref<bool(llvm::StringRef key, const nlohmann::json &value)> neutral);
 
 private:
   const nlohmann::json &object;

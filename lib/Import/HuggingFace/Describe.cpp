@@ -16,10 +16,11 @@ void hf::describeHead(DecoderDescription &decoder, bool tied, const std::string 
   constexpr const char *headTensor = "lm_head.weight";
   bool onlyHead = tied && table.count(headTensor) && !table.count(embeddingTensor);
   Names names;
-  decoder.embedding =
-      names.matrix("embed", onlyHead ? headTensor : embeddingTensor, decoder.vocabularySize, decoder.hiddenSize);
-  decoder.head = tied ? decoder.embedding
-                      : names.matrix("head", headTensor, decoder.vocabularySize, decoder.hiddenSize);
+  decoder.embedding = names.matrix("embed", onlyHead ? headTensor : embeddingTensor,
+                                   decoder.vocabularySize, decoder.hiddenSize);
+  decoder.head = tied
+                     ? decoder.embedding
+                     : names.matrix("head", headTensor, decoder.vocabularySize, decoder.hiddenSize);
 }
 
 Activation hf::readActivation(Config &config, StringRef key, StringRef fallback) {
@@ -36,7 +37,7 @@ Activation hf::readActivation(Config &config, StringRef key, StringRef fallback)
   std::string expected;
   for (auto &[known, activation] : names)
     expected += (expected.empty() ? "" : ", ") + known.str();
-  config.problem(key, "= '" + llvm::Twine(name) + "' is not an activation that is supported; expected one of " +
-                          expected);
+  config.problem(key, "= '" + llvm::Twine(name) +
+                          "' is not an activation that is supported; expected one of " + expected);
   return Activation::silu;
 }

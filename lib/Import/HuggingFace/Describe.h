@@ -19,17 +19,21 @@ struct Names {
   WeightDescription vector(llvm::StringRef name, llvm::StringRef stored, int64_t size) const {
     return {symbol + name.str(), tensor + stored.str(), {size}, {size}};
   }
-  WeightDescription matrix(llvm::StringRef name, llvm::StringRef stored, int64_t rows, int64_t columns) const {
+  WeightDescription matrix(llvm::StringRef name, llvm::StringRef stored, int64_t rows,
+                           int64_t columns) const {
     return {symbol + name.str(), tensor + stored.str(), {rows, columns}, {rows, columns}};
   }
-  NormDescription rms(llvm::StringRef name, llvm::StringRef stored, int64_t size, double epsilon) const {
-    return {NormKind::rms, epsilon, size, vector(name, stored.str() + ".weight", size), std::nullopt};
+  NormDescription rms(llvm::StringRef name, llvm::StringRef stored, int64_t size,
+                      double epsilon) const {
+    return {NormKind::rms, epsilon, size, vector(name, stored.str() + ".weight", size),
+            std::nullopt};
   }
 };
 
 /// The start of the tensors' names: `prefix`, unless the checkpoint was saved
 /// from the model without its head, whose names have none.
-std::string namePrefix(const WeightTable &table, llvm::StringRef prefix, llvm::StringRef someTensor);
+std::string namePrefix(const WeightTable &table, llvm::StringRef prefix,
+                       llvm::StringRef someTensor);
 
 /// Head weight: the embedding itself when `tied`. A checkpoint may hold a tied
 /// matrix under either name.

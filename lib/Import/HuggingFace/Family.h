@@ -10,8 +10,8 @@
 
 namespace kvasir::hf {
 
-enum class Shape { llama, gpt2 };              ///< which function reads the configuration
-enum class Bias { never, always, byConfig };   ///< of q, k, v; `byConfig` (attention_bias) also of o
+enum class Shape { llama, gpt2 };            ///< which function reads the configuration
+enum class Bias { never, always, byConfig }; ///< of q, k, v; `byConfig` (attention_bias) also of o
 enum class QueryKeyNorm { none, head, row };
 enum class Window { none, everyLayer, byLayer };
 enum class RopeRules { standard, phi3 };
@@ -57,7 +57,8 @@ DecoderDescription describeLlama(const Family &family, Config &config, const Wei
 DecoderDescription describeGpt2(const Family &family, Config &config, const WeightTable &table);
 
 /// The rope of a configuration; none after a problem.
-std::optional<RopeDescription> readRope(const Family &family, Config &config, int64_t headSize, int64_t maxContext);
+std::optional<RopeDescription> readRope(const Family &family, Config &config, int64_t headSize,
+                                        int64_t maxContext);
 
 /// An activation by its name in transformers.
 Activation readActivation(Config &config, llvm::StringRef key, llvm::StringRef fallback);

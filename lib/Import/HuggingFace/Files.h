@@ -20,8 +20,8 @@ bool isPlainFileName(llvm::StringRef name);
 llvm::Expected<uint64_t> fileSize(llvm::StringRef directory, llvm::StringRef file);
 
 /// `length` bytes at `offset`, mapped when there are many.
-llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>> readFile(llvm::StringRef directory, llvm::StringRef file,
-                                                             uint64_t offset, uint64_t length);
+llvm::Expected<std::unique_ptr<llvm::MemoryBuffer>>
+readFile(llvm::StringRef directory, llvm::StringRef file, uint64_t offset, uint64_t length);
 
 /// A whole text file of at most 256 MiB.
 llvm::Expected<std::string> readText(llvm::StringRef directory, llvm::StringRef file);

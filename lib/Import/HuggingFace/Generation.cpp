@@ -28,7 +28,8 @@ static void readEos(Config &config, DecoderDescription &decoder) {
   }
 }
 
-static void readBos(const Family &family, Config &config, Config &generation, DecoderDescription &decoder) {
+static void readBos(const Family &family, Config &config, Config &generation,
+                    DecoderDescription &decoder) {
   std::optional<int64_t> own = config.integer("bos_token_id", 0, maxId);
   std::optional<int64_t> other = generation.integer("bos_token_id", 0, maxId);
   if (own || other) {
@@ -56,8 +57,8 @@ static void readSettings(Config &generation, GenerationDefaults &settings) {
   }
 }
 
-void hf::readGeneration(const Family &family, Config &config, const json &generation, DecoderDescription &decoder,
-                        Problems &problems) {
+void hf::readGeneration(const Family &family, Config &config, const json &generation,
+                        DecoderDescription &decoder, Problems &problems) {
   Config own(generation, "generation_config.json", problems);
   readBos(family, config, own, decoder);
   readEos(config, decoder);

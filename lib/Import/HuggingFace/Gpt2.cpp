@@ -22,8 +22,8 @@ private:
   void readScalings();
   LayerDescription describeLayer(const Names &names, int64_t index);
   NormDescription norm(const Names &names, StringRef name, StringRef stored);
-  LinearDescription linear(const Names &names, StringRef name, StringRef stored, int64_t rows, int64_t columns,
-                           int64_t row, int64_t storedRows);
+  LinearDescription linear(const Names &names, StringRef name, StringRef stored, int64_t rows,
+                           int64_t columns, int64_t row, int64_t storedRows);
 
   const Family &family;
   Config &config;
@@ -46,17 +46,20 @@ DecoderDescription Gpt2Reader::read() {
   int64_t layers = size("n_layer", "num_hidden_layers", maxLayers);
   innerSize = config.integer("n_inner", 1, maxFeatures).value_or(4 * decoder.hiddenSize);
   if (decoder.hiddenSize % decoder.heads)
-    config.problem("n_embd", "= " + Twine(decoder.hiddenSize) + " is not a multiple of the " + Twine(decoder.heads) +
-                                 " heads");
+    config.problem("n_embd", "= " + Twine(decoder.hiddenSize) + " is not a multiple of the " +
+                                 Twine(decoder.heads) + " heads");
   decoder.headSize = std::max<int64_t>(decoder.hiddenSize / decoder.heads, 1);
   readScalings();
 
   Names names{"", namePrefix(table, "transformer.", "wte.weight")};
-  describeHead(decoder, config.boolean("tie_word_embeddings").value_or(true), names.tensor + "wte.weight", table);
-  decoder.positionEmbedding = names.matrix("position_embed", "wpe.weight", decoder.maxContext, decoder.hiddenSize);
+  describeHead(decoder, config.boolean("tie_word_embeddings").value_or(true),
+               names.tensor + "wte.weight", table);
+  decoder.positionEmbedding =
+      names.matrix("position_embed", "wpe.weight", decoder.maxContext, decoder.hiddenSize);
   for (int64_t index = 0; index != layers; ++index) {
     std::string number = std::to_string(index) + ".";
-    decoder.layers.push_back(describeLayer({"layers." + number, names.tensor + "h." + number}, index));
+    decoder.layers.push_back(
+        describeLayer({"layers." + number, names.tensor + "h." + number}, index));
   }
   decoder.finalNorm = norm(names, "norm", "ln_f");
   return std::move(decoder);
@@ -107,8 +110,9 @@ NormDescription Gpt2Reader::norm(const Names &names, StringRef name, StringRef s
 }
 
 /// `rows` outputs from `row` on of a layer that is stored as [inputs, outputs].
-LinearDescription Gpt2Reader::linear(const Names &names, StringRef name, StringRef stored, int64_t rows,
-                                     int64_t columns, int64_t row, int64_t storedRows) {
+LinearDescription Gpt2Reader::linear(const Names &names, StringRef name, StringRef stored,
+                                     int64_t rows, int64_t columns, int64_t row,
+                                     int64_t storedRows) {
   WeightDescription weight = names.matrix(name, stored.str() + ".weight", rows, columns);
   weight.stored = {columns, storedRows};
   weight.transpose = true;
@@ -119,6 +123,7 @@ LinearDescription Gpt2Reader::linear(const Names &names, StringRef name, StringR
   return {weight, bias};
 }
 
-DecoderDescription hf::describeGpt2(const Family &family, Config &config, const WeightTable &table) {
+DecoderDescription hf::describeGpt2(const Family &family, Config &config,
+                                    const WeightTable &table) {
   return Gpt2Reader(family, config, table).read();
 }

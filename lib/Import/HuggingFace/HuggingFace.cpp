@@ -17,7 +17,8 @@ using llvm::Twine;
 using nlohmann::json;
 
 /// The text of a file that may be absent; a file that cannot be read is a problem.
-static std::optional<std::string> readOptional(StringRef directory, StringRef file, std::vector<std::string> &inputs,
+static std::optional<std::string> readOptional(StringRef directory, StringRef file,
+                                               std::vector<std::string> &inputs,
                                                Problems &problems) {
   if (!exists(directory, file))
     return std::nullopt;
@@ -31,7 +32,8 @@ static std::optional<std::string> readOptional(StringRef directory, StringRef fi
 }
 
 /// `chat_template` of tokenizer_config.json: a text, or a list of named ones.
-static std::optional<std::string> templateOf(const std::string &tokenizerConfig, Problems &problems) {
+static std::optional<std::string> templateOf(const std::string &tokenizerConfig,
+                                             Problems &problems) {
   auto config = parseJson(tokenizerConfig, "tokenizer_config.json");
   if (!config) {
     problems.add(llvm::toString(config.takeError()));
@@ -44,15 +46,16 @@ static std::optional<std::string> templateOf(const std::string &tokenizerConfig,
     return value.get<std::string>();
   if (value.is_array())
     for (const json &entry : value)
-      if (entry.is_object() && entry.contains("name") && entry["name"] == "default" && entry.contains("template") &&
-          entry["template"].is_string())
+      if (entry.is_object() && entry.contains("name") && entry["name"] == "default" &&
+          entry.contains("template") && entry["template"].is_string())
         return entry["template"].get<std::string>();
   return std::nullopt;
 }
 
 static void readTokenizer(StringRef directory, ImportedModel &model, Problems &problems) {
   model.tokenizerJson = readOptional(directory, "tokenizer.json", model.inputs, problems);
-  model.tokenizerConfigJson = readOptional(directory, "tokenizer_config.json", model.inputs, problems);
+  model.tokenizerConfigJson =
+      readOptional(directory, "tokenizer_config.json", model.inputs, problems);
   model.chatTemplate = readOptional(directory, "chat_template.jinja", model.inputs, problems);
   if (model.tokenizerConfigJson && !model.chatTemplate)
     model.chatTemplate = templateOf(*model.tokenizerConfigJson, problems);
@@ -61,13 +64,14 @@ static void readTokenizer(StringRef directory, ImportedModel &model, Problems &p
   model.tokenizerMissing = "the checkpoint has no tokenizer.json";
   for (StringRef other : {"tokenizer.model", "vocab.json", "vocab.txt"})
     if (exists(directory, other))
-      model.tokenizerMissing += "; " + other.str() + " is not read: save the tokenizer again with a fast tokenizer";
+      model.tokenizerMissing +=
+          "; " + other.str() + " is not read: save the tokenizer again with a fast tokenizer";
 }
 
 /// A tied head that is stored as well must be the same matrix: readers disagree
 /// about which of two different ones counts.
-static void checkTiedHead(StringRef directory, const DecoderDescription &decoder, const WeightTable &table,
-                          Problems &problems) {
+static void checkTiedHead(StringRef directory, const DecoderDescription &decoder,
+                          const WeightTable &table, Problems &problems) {
   auto head = table.find("lm_head.weight"), embedding = table.find(decoder.embedding.tensor);
   if (decoder.head.symbol != decoder.embedding.symbol || head == table.end() || head == embedding ||
       embedding == table.end())
@@ -75,7 +79,8 @@ static void checkTiedHead(StringRef directory, const DecoderDescription &decoder
   const StoredTensor &a = head->second, &b = embedding->second;
   bool same = a.type == b.type && a.shape == b.shape;
   if (same) {
-    auto left = readFile(directory, a.file, a.offset, a.length), right = readFile(directory, b.file, b.offset, b.length);
+    auto left = readFile(directory, a.file, a.offset, a.length),
+         right = readFile(directory, b.file, b.offset, b.length);
     if (!left || !right) {
       problems.add(llvm::toString(llvm::joinErrors(left.takeError(), right.takeError())));
       return;
@@ -102,7 +107,8 @@ bool kvasir::looksLikeHuggingFace(StringRef path) {
          exists(path, "model.safetensors.index.json");
 }
 
-llvm::Expected<ImportedModel> kvasir::importHuggingFace(StringRef directory, mlir::MLIRContext &context,
+llvm::Expected<ImportedModel> kvasir::importHuggingFace(StringRef directory,
+                                                        mlir::MLIRContext &context,
                                                         const HuggingFaceOptions &options) {
   ImportedModel model;
   model.directory = absolutePath(directory);
@@ -130,6 +136,7 @@ llvm::Expected<ImportedModel> kvasir::importHuggingFace(StringRef directory, mli
     return problems.takeError(title);
   model.module = buildDecoder(decoder, table, model.directory, context);
   if (mlir::failed(mlir::verify(*model.module)))
-    return llvm::createStringError(llvm::inconvertibleErrorCode(), title + ": the module does not verify");
+    return llvm::createStringError(llvm::inconvertibleErrorCode(),
+                                   title + ": the module does not verify");
   return std::move(model);
 }

@@ -28,10 +28,10 @@ private:
   LayerDescription describeLayer(const Names &names);
   void describeProjections(LayerDescription &layer, const Names &names);
   void describeFusedProjections(LayerDescription &layer, const Names &names);
-  LinearDescription linear(const Names &names, StringRef name, StringRef stored, int64_t rows, int64_t columns,
-                           bool bias);
-  LinearDescription slice(const Names &names, StringRef name, StringRef stored, int64_t row, int64_t rows,
-                          int64_t storedRows);
+  LinearDescription linear(const Names &names, StringRef name, StringRef stored, int64_t rows,
+                           int64_t columns, bool bias);
+  LinearDescription slice(const Names &names, StringRef name, StringRef stored, int64_t row,
+                          int64_t rows, int64_t storedRows);
 
   const Family &family;
   Config &config;
@@ -51,12 +51,13 @@ DecoderDescription LlamaReader::read() {
   readScalings();
   int64_t layers = config.requiredInteger("num_hidden_layers", 1, maxLayers);
   std::vector<std::optional<int64_t>> windows = readWindows(layers);
-  if (std::optional<RopeDescription> rope = readRope(family, config, decoder.headSize, decoder.maxContext))
+  if (std::optional<RopeDescription> rope =
+          readRope(family, config, decoder.headSize, decoder.maxContext))
     decoder.ropes.push_back(*rope);
 
   Names names{"", namePrefix(table, "model.", "embed_tokens.weight")};
-  describeHead(decoder, config.boolean("tie_word_embeddings").value_or(false), names.tensor + "embed_tokens.weight",
-               table);
+  describeHead(decoder, config.boolean("tie_word_embeddings").value_or(false),
+               names.tensor + "embed_tokens.weight", table);
   for (int64_t index = 0; index != layers; ++index) {
     std::string start = "layers." + std::to_string(index) + ".";
     decoder.layers.push_back(describeLayer({start, names.tensor + start}));
@@ -70,7 +71,8 @@ void LlamaReader::readSizes() {
   decoder.hiddenSize = config.requiredInteger("hidden_size", 1, maxFeatures);
   decoder.vocabularySize = config.requiredInteger("vocab_size", 1, maxVocabulary);
   intermediateSize = config.requiredInteger("intermediate_size", 1, maxFeatures);
-  decoder.maxContext = config.integer("max_position_embeddings", 1, maxContextSize).value_or(family.maxContext);
+  decoder.maxContext =
+      config.integer("max_position_embeddings", 1, maxContextSize).value_or(family.maxContext);
   decoder.heads = config.requiredInteger("num_attention_heads", 1, maxHeads);
   // A key that is there but null means as many as heads; the family's own
   // number counts only where the key is absent.
@@ -86,7 +88,8 @@ void LlamaReader::readSizes() {
     headSize = family.headSize;
   if (!headSize && (decoder.hiddenSize % decoder.heads || decoder.hiddenSize == decoder.heads))
     config.problem("hidden_size", "= " + Twine(decoder.hiddenSize) + " is not a multiple of the " +
-                                      Twine(decoder.heads) + " attention heads, and head_dim is not given");
+                                      Twine(decoder.heads) +
+                                      " attention heads, and head_dim is not given");
   decoder.headSize = headSize.value_or(std::max<int64_t>(decoder.hiddenSize / decoder.heads, 2));
 }
 
@@ -136,7 +139,8 @@ std::vector<bool> LlamaReader::readWindowedLayers(size_t layers, bool windows) {
   if (!types)
     return windowed;
   if (!types->is_array() || types->size() != layers) {
-    config.problem("layer_types", "should be a list of " + Twine(layers) + " types, one for each layer");
+    config.problem("layer_types",
+                   "should be a list of " + Twine(layers) + " types, one for each layer");
     return windowed;
   }
   for (size_t index = 0; index != layers; ++index) {
@@ -148,8 +152,9 @@ std::vector<bool> LlamaReader::readWindowedLayers(size_t layers, bool windows) {
       return windowed;
     }
     if (!byLayer && type != windows) {
-      config.problem("layer_types", "mixes attention with and without a window, which model_type '" +
-                                        family.modelType + "' does not have");
+      config.problem("layer_types",
+                     "mixes attention with and without a window, which model_type '" +
+                         family.modelType + "' does not have");
       return windowed;
     }
     windowed[index] = type;
@@ -174,8 +179,10 @@ LayerDescription LlamaReader::describeLayer(const Names &names) {
   if (!decoder.ropes.empty())
     layer.rope = 0;
   if (family.normAfter) {
-    layer.attentionOutputNorm = names.rms("attention_output_norm", "post_attention_layernorm", hidden, epsilon);
-    layer.mlpOutputNorm = names.rms("mlp_output_norm", "post_feedforward_layernorm", hidden, epsilon);
+    layer.attentionOutputNorm =
+        names.rms("attention_output_norm", "post_attention_layernorm", hidden, epsilon);
+    layer.mlpOutputNorm =
+        names.rms("mlp_output_norm", "post_feedforward_layernorm", hidden, epsilon);
   } else {
     layer.attentionNorm = names.rms("attention_norm", "input_layernorm", hidden, epsilon);
     layer.mlpNorm = names.rms("mlp_norm", "post_attention_layernorm", hidden, epsilon);
@@ -214,22 +221,24 @@ void LlamaReader::describeFusedProjections(LayerDescription &layer, const Names 
   layer.up = slice(names, "up", mlp, intermediateSize, intermediateSize, 2 * intermediateSize);
 }
 
-LinearDescription LlamaReader::linear(const Names &names, StringRef name, StringRef stored, int64_t rows,
-                                      int64_t columns, bool bias) {
-  LinearDescription result{names.matrix(name, stored.str() + ".weight", rows, columns), std::nullopt};
+LinearDescription LlamaReader::linear(const Names &names, StringRef name, StringRef stored,
+                                      int64_t rows, int64_t columns, bool bias) {
+  LinearDescription result{names.matrix(name, stored.str() + ".weight", rows, columns),
+                           std::nullopt};
   if (bias)
     result.bias = names.vector(name.str() + "_bias", stored.str() + ".bias", rows);
   return result;
 }
 
-LinearDescription LlamaReader::slice(const Names &names, StringRef name, StringRef stored, int64_t row, int64_t rows,
-                                     int64_t storedRows) {
+LinearDescription LlamaReader::slice(const Names &names, StringRef name, StringRef stored,
+                                     int64_t row, int64_t rows, int64_t storedRows) {
   LinearDescription result = linear(names, name, stored, rows, decoder.hiddenSize, false);
   result.weight.stored[0] = storedRows;
   result.weight.row = row;
   return result;
 }
 
-DecoderDescription hf::describeLlama(const Family &family, Config &config, const WeightTable &table) {
+DecoderDescription hf::describeLlama(const Family &family, Config &config,
+                                     const WeightTable &table) {
   return LlamaReader(family, config, table).read();
 }

@@ -32,8 +32,8 @@ static void checkArchitecture(const Family &family, Config &config) {
         return;
     expected += (expected.empty() ? "" : " or ") + name.str();
   }
-  config.problem("architectures", "= " + Twine(describeJson(*list)) + " is not a model that generates text; expected " +
-                                      expected);
+  config.problem("architectures", "= " + Twine(describeJson(*list)) +
+                                      " is not a model that generates text; expected " + expected);
 }
 
 /// Settings that no family has, whatever its table says.
@@ -42,9 +42,10 @@ static void checkCommon(Config &config) {
     std::string method = quantization->is_object() && quantization->contains("quant_method")
                              ? describeJson((*quantization)["quant_method"])
                              : "unknown";
-    config.problem("quantization_config", "is present (method " + Twine(method) +
-                                              "): checkpoints that are already quantized are not read; use the "
-                                              "original f32, f16 or bf16 checkpoint");
+    config.problem("quantization_config",
+                   "is present (method " + Twine(method) +
+                       "): checkpoints that are already quantized are not read; use the "
+                       "original f32, f16 or bf16 checkpoint");
   }
 }
 
@@ -55,7 +56,8 @@ static DecoderDescription describe(const Family &family, Config &config, const j
   DecoderDescription decoder = family.shape == Shape::gpt2 ? describeGpt2(family, config, table)
                                                            : describeLlama(family, config, table);
   readGeneration(family, config, generation, decoder, problems);
-  config.refuseUnknown([&](StringRef key, const json &value) { return isNeutralKey(family, key, value); });
+  config.refuseUnknown(
+      [&](StringRef key, const json &value) { return isNeutralKey(family, key, value); });
   std::vector<StringRef> leftOver = family.leftOverTensors;
   if (decoder.head.symbol == decoder.embedding.symbol)
     leftOver.push_back("lm_head.weight"); // tied, but stored all the same
@@ -65,8 +67,9 @@ static DecoderDescription describe(const Family &family, Config &config, const j
 
 /// The family is not known: what sets the model apart from Llama, which most
 /// architectures descend from, is the list of what is missing here.
-static void refuseUnknownModel(const std::optional<std::string> &modelType, const json &object, const json &generation,
-                               const WeightTable &table, Problems &problems) {
+static void refuseUnknownModel(const std::optional<std::string> &modelType, const json &object,
+                               const json &generation, const WeightTable &table,
+                               Problems &problems) {
   std::string supported;
   for (const Family &family : families())
     supported += (supported.empty() ? "" : ", ") + family.modelType.str();
@@ -82,8 +85,8 @@ static void refuseUnknownModel(const std::optional<std::string> &modelType, cons
     problems.add("unlike llama: " + line);
 }
 
-DecoderDescription hf::describeModel(StringRef configText, StringRef generationText, const WeightTable &table,
-                                     Problems &problems) {
+DecoderDescription hf::describeModel(StringRef configText, StringRef generationText,
+                                     const WeightTable &table, Problems &problems) {
   size_t before = problems.size();
   json object = parseObject(configText, "config.json", problems);
   json generation = json::object();

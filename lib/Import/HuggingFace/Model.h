@@ -10,8 +10,8 @@ namespace kvasir::hf {
 /// Reads config.json (as text) and generation_config.json (likewise, empty if
 /// there is none) and compares them with the tensors. Everything that is not
 /// understood goes to `problems`; the result is of use only if there are none.
-DecoderDescription describeModel(llvm::StringRef config, llvm::StringRef generationConfig, const WeightTable &table,
-                                 Problems &problems);
+DecoderDescription describeModel(llvm::StringRef config, llvm::StringRef generationConfig,
+                                 const WeightTable &table, Problems &problems);
 
 /// Special tokens and settings of generation, from both files.
 void readGeneration(const Family &family, Config &config, const nlohmann::json &generation,

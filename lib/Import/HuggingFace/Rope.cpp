@@ -18,9 +18,10 @@ constexpr int64_t maxPositions = int64_t(1) << 31;
 /// `rope_scaling`) and in the configuration around it.
 class RopeReader {
 public:
-  RopeReader(const Family &family, Config &config, Config &own, int64_t headSize, int64_t maxContext)
-      : phi3(family.ropeRules == RopeRules::phi3), family(family), config(config), own(own), headSize(headSize),
-        maxContext(maxContext) {}
+  RopeReader(const Family &family, Config &config, Config &own, int64_t headSize,
+             int64_t maxContext)
+      : phi3(family.ropeRules == RopeRules::phi3), family(family), config(config), own(own),
+        headSize(headSize), maxContext(maxContext) {}
 
   std::optional<RopeDescription> read();
 
@@ -54,7 +55,8 @@ std::optional<RopeDescription> RopeReader::read() {
   std::string type = newName ? *newName : oldName.value_or("default");
   if (phi3 && (type == "su" || type == "yarn"))
     type = "longrope"; // what early Phi-3 checkpoints call it
-  std::optional<double> inner = own.numberAbove("rope_theta", 1), outer = config.numberAbove("rope_theta", 1);
+  std::optional<double> inner = own.numberAbove("rope_theta", 1),
+                        outer = config.numberAbove("rope_theta", 1);
   theta = inner ? *inner : outer.value_or(theta);
   std::optional<int64_t> rotated = rotatedFeatures();
   if (!rotated)
@@ -67,7 +69,8 @@ std::optional<RopeDescription> RopeReader::read() {
   own.refuseUnknown([](StringRef key, const json &) { return key == "finetuned"; });
   if (isFinite(*rope))
     return rope;
-  own.problem("rope_type", "= '" + Twine(type) + "' with these parameters gives frequencies that are not finite");
+  own.problem("rope_type", "= '" + Twine(type) +
+                               "' with these parameters gives frequencies that are not finite");
   return std::nullopt;
 }
 
@@ -77,13 +80,14 @@ std::optional<int64_t> RopeReader::rotatedFeatures() {
   double part = inner ? *inner : outer.value_or(1.0);
   double features = headSize * part;
   if (!phi3 && part != 1.0) {
-    own.problem("partial_rotary_factor", "should be 1 for model_type '" + family.modelType + "', but is " +
-                                             json(part).dump());
+    own.problem("partial_rotary_factor", "should be 1 for model_type '" + family.modelType +
+                                             "', but is " + json(part).dump());
     return std::nullopt;
   }
   if (!(features >= 2 && features <= headSize) || static_cast<int64_t>(features) % 2) {
-    own.problem("partial_rotary_factor", "= " + Twine(json(part).dump()) + " of the head size " + Twine(headSize) +
-                                             " should be an even number of features, from 2 to the head size");
+    own.problem("partial_rotary_factor",
+                "= " + Twine(json(part).dump()) + " of the head size " + Twine(headSize) +
+                    " should be an even number of features, from 2 to the head size");
     return std::nullopt;
   }
   return static_cast<int64_t>(features);
@@ -91,7 +95,8 @@ std::optional<int64_t> RopeReader::rotatedFeatures() {
 
 /// The value beside the rope parameters has priority; Phi-3 always has one.
 int64_t RopeReader::originalContext() {
-  std::optional<int64_t> outer = config.integer("original_max_position_embeddings", 2, maxPositions);
+  std::optional<int64_t> outer =
+      config.integer("original_max_position_embeddings", 2, maxPositions);
   std::optional<int64_t> inner = own.integer("original_max_position_embeddings", 2, maxPositions);
   if (outer)
     return *outer;
@@ -104,8 +109,10 @@ std::optional<RopeDescription> RopeReader::readType(StringRef type) {
   if (type == "longrope")
     return readLong();
   if (type == "dynamic") {
-    own.problem("rope_type", "= 'dynamic' (NTK) is not supported: its frequencies change as the context grows, so "
-                             "that keys already in the cache would have to be computed again");
+    own.problem(
+        "rope_type",
+        "= 'dynamic' (NTK) is not supported: its frequencies change as the context grows, so "
+        "that keys already in the cache would have to be computed again");
     return std::nullopt;
   }
   if (!phi3 && type == "linear") {
@@ -116,8 +123,9 @@ std::optional<RopeDescription> RopeReader::readType(StringRef type) {
     return readLlama3();
   if (!phi3 && type == "yarn")
     return readYarn();
-  own.problem("rope_type", "= '" + type + "' is not understood; expected " +
-                               (phi3 ? "default or longrope" : "default, linear, llama3, yarn or longrope"));
+  own.problem("rope_type",
+              "= '" + type + "' is not understood; expected " +
+                  (phi3 ? "default or longrope" : "default, linear, llama3, yarn or longrope"));
   return std::nullopt;
 }
 
@@ -159,7 +167,8 @@ std::optional<RopeDescription> RopeReader::readLong() {
     if (!own.value(key))
       own.problem(key, "is missing");
     else if (values && values->size() != static_cast<size_t>(dim / 2))
-      own.problem(key, "should have " + Twine(dim / 2) + " values, one for each pair of rotated features, but has " +
+      own.problem(key, "should have " + Twine(dim / 2) +
+                           " values, one for each pair of rotated features, but has " +
                            Twine(values->size()));
     else if (values)
       return *values;

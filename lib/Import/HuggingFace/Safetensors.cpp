@@ -50,7 +50,9 @@ private:
   void checkLength(StringRef name, const StoredTensor &tensor);
   void checkMetadata(const json &entry);
   void checkCoverage();
-  void problem(StringRef name, const Twine &what) { problems.add(file + ": tensor '" + name + "' " + what); }
+  void problem(StringRef name, const Twine &what) {
+    problems.add(file + ": tensor '" + name + "' " + what);
+  }
 
   StringRef file;
   uint64_t dataStart, dataSize;
@@ -115,7 +117,8 @@ bool HeaderReader::readShape(StringRef name, const json &entry, StoredTensor &te
   }
   for (const json &dimension : *shape) {
     if (!dimension.is_number_unsigned() || dimension.get<uint64_t>() > INT64_MAX) {
-      problem(name, "has the dimension " + Twine(describeJson(dimension)) + ", expected a natural number");
+      problem(name, "has the dimension " + Twine(describeJson(dimension)) +
+                        ", expected a natural number");
       return false;
     }
     tensor.shape.push_back(dimension.get<int64_t>());
@@ -136,8 +139,8 @@ bool HeaderReader::readOffsets(StringRef name, const json &entry, StoredTensor &
     return false;
   }
   if (end > dataSize) {
-    problem(name, "ends at byte " + Twine(end) + " of the data, but the file has only " + Twine(dataSize) +
-                      " bytes of data; is the file truncated?");
+    problem(name, "ends at byte " + Twine(end) + " of the data, but the file has only " +
+                      Twine(dataSize) + " bytes of data; is the file truncated?");
     return false;
   }
   tensor.offset = dataStart + begin;
@@ -155,8 +158,8 @@ void HeaderReader::checkLength(StringRef name, const StoredTensor &tensor) {
   if (!bits)
     return problem(name, "has a shape whose size does not fit in 64 bits");
   if (*bits % 8 || *bits / 8 != tensor.length)
-    problem(name, "takes " + Twine(tensor.length) + " bytes, but its shape and dtype " + tensor.type + " need " +
-                      Twine(llvm::divideCeil(*bits, 8)));
+    problem(name, "takes " + Twine(tensor.length) + " bytes, but its shape and dtype " +
+                      tensor.type + " need " + Twine(llvm::divideCeil(*bits, 8)));
 }
 
 void HeaderReader::checkCoverage() {
@@ -166,18 +169,19 @@ void HeaderReader::checkCoverage() {
   uint64_t end = 0;
   for (const Range &range : ranges) {
     if (range.begin < end)
-      problem(range.name, "starts at byte " + Twine(range.begin) + " of the data, inside the tensor before it");
+      problem(range.name,
+              "starts at byte " + Twine(range.begin) + " of the data, inside the tensor before it");
     if (range.begin > end)
-      problem(range.name, "starts at byte " + Twine(range.begin) + " of the data, but the tensor before it ends at " +
-                              Twine(end));
+      problem(range.name, "starts at byte " + Twine(range.begin) +
+                              " of the data, but the tensor before it ends at " + Twine(end));
     end = std::max(end, range.end);
   }
   if (end != dataSize)
     problems.add(file + ": has " + Twine(dataSize - end) + " bytes after its last tensor");
 }
 
-void hf::parseSafetensorsHeader(StringRef header, StringRef file, uint64_t fileSize, WeightTable &table,
-                                Problems &problems) {
+void hf::parseSafetensorsHeader(StringRef header, StringRef file, uint64_t fileSize,
+                                WeightTable &table, Problems &problems) {
   uint64_t dataStart = 8 + header.size();
   if (dataStart > fileSize)
     return problems.add(file + ": the header ends after the file");
@@ -190,22 +194,25 @@ void hf::parseSafetensorsHeader(StringRef header, StringRef file, uint64_t fileS
   HeaderReader(file, dataStart, fileSize, problems).read(*parsed, table);
 }
 
-void hf::readSafetensors(StringRef directory, StringRef file, WeightTable &table, Problems &problems) {
+void hf::readSafetensors(StringRef directory, StringRef file, WeightTable &table,
+                         Problems &problems) {
   auto size = fileSize(directory, file);
   if (!size)
     return problems.add(llvm::toString(size.takeError()));
   if (*size < 8)
-    return problems.add(file + ": expected a safetensors file, but it has only " + Twine(*size) + " bytes");
+    return problems.add(file + ": expected a safetensors file, but it has only " + Twine(*size) +
+                        " bytes");
   auto start = readFile(directory, file, 0, 8);
   if (!start)
     return problems.add(llvm::toString(start.takeError()));
   uint64_t length = llvm::support::endian::read64le((*start)->getBufferStart());
   if (length > maxSafetensorsHeader)
-    return problems.add(file + ": the header would have " + Twine(length) + " bytes, more than the " +
-                        Twine(maxSafetensorsHeader) + " that are allowed; is this a safetensors file?");
+    return problems.add(file + ": the header would have " + Twine(length) +
+                        " bytes, more than the " + Twine(maxSafetensorsHeader) +
+                        " that are allowed; is this a safetensors file?");
   if (length > *size - 8)
-    return problems.add(file + ": the header should have " + Twine(length) + " bytes, but the file has only " +
-                        Twine(*size) + "; is it truncated?");
+    return problems.add(file + ": the header should have " + Twine(length) +
+                        " bytes, but the file has only " + Twine(*size) + "; is it truncated?");
   auto header = readFile(directory, file, 8, length);
   if (!header)
     return problems.add(llvm::toString(header.takeError()));
@@ -215,7 +222,8 @@ void hf::readSafetensors(StringRef directory, StringRef file, WeightTable &table
 namespace {
 
 /// The weight map of an index file: shard by tensor. Empty if it is refused.
-std::map<std::string, std::string> readIndex(StringRef directory, StringRef file, Problems &problems) {
+std::map<std::string, std::string> readIndex(StringRef directory, StringRef file,
+                                             Problems &problems) {
   std::map<std::string, std::string> shards;
   auto text = readText(directory, file);
   if (!text) {
@@ -227,7 +235,8 @@ std::map<std::string, std::string> readIndex(StringRef directory, StringRef file
     problems.add(llvm::toString(index.takeError()));
     return shards;
   }
-  if (!index->is_object() || !index->contains("weight_map") || !(*index)["weight_map"].is_object()) {
+  if (!index->is_object() || !index->contains("weight_map") ||
+      !(*index)["weight_map"].is_object()) {
     problems.add(file + ": expected an object with a 'weight_map'");
     return shards;
   }
@@ -235,14 +244,15 @@ std::map<std::string, std::string> readIndex(StringRef directory, StringRef file
     if (shard.is_string() && isPlainFileName(shard.get_ref<const std::string &>()))
       shards[tensor] = shard.get<std::string>();
     else
-      problems.add(file + ": tensor '" + tensor + "': expected the name of a file in the same folder, but got " +
+      problems.add(file + ": tensor '" + tensor +
+                   "': expected the name of a file in the same folder, but got " +
                    describeJson(shard));
   }
   return shards;
 }
 
-void readShards(StringRef directory, StringRef index, WeightTable &table, std::vector<std::string> &files,
-                Problems &problems) {
+void readShards(StringRef directory, StringRef index, WeightTable &table,
+                std::vector<std::string> &files, Problems &problems) {
   std::map<std::string, std::string> shardOf = readIndex(directory, index, problems);
   std::set<std::string> shards, unreadable;
   for (auto &[tensor, shard] : shardOf)
@@ -260,7 +270,8 @@ void readShards(StringRef directory, StringRef index, WeightTable &table, std::v
   for (auto &[tensor, shard] : shardOf) {
     auto stored = table.find(tensor);
     if (!unreadable.count(shard) && (stored == table.end() || stored->second.file != shard))
-      problems.add(index + ": says that tensor '" + tensor + "' is in " + shard + ", but it is not");
+      problems.add(index + ": says that tensor '" + tensor + "' is in " + shard +
+                   ", but it is not");
   }
 }
 

@@ -15,11 +15,12 @@ constexpr uint64_t maxSafetensorsHeader = 100'000'000;
 /// Adds the tensors that `header` (the JSON text) declares to `table`. The
 /// tensors must fill the file's data, which starts after the header, without
 /// holes or overlaps. Everything that is wrong goes to `problems`, under `file`.
-void parseSafetensorsHeader(llvm::StringRef header, llvm::StringRef file, uint64_t fileSize, WeightTable &table,
-                            Problems &problems);
+void parseSafetensorsHeader(llvm::StringRef header, llvm::StringRef file, uint64_t fileSize,
+                            WeightTable &table, Problems &problems);
 
 /// Reads the header of `directory`/`file`.
-void readSafetensors(llvm::StringRef directory, llvm::StringRef file, WeightTable &table, Problems &problems);
+void readSafetensors(llvm::StringRef directory, llvm::StringRef file, WeightTable &table,
+                     Problems &problems);
 
 /// Reads model.safetensors of `directory`, or the shards that
 /// model.safetensors.index.json names. `files` gets the names of what was read.
