@@ -10,7 +10,7 @@ quick=${1:-}
 results=build/test-results
 rm -rf $results && mkdir -p $results
 jobs=$(nproc)
-steps=0 failed_steps=0
+
 
 # A step that is one test: it passes if the command does.
 step() { # name, command...
@@ -46,6 +46,7 @@ sanitized() { # sanitizer
 /usr/lib/llvm-22/bin/lit -sv -j "$jobs" --xunit-xml-output=$results/lit.xml build/test || true
 suite ctest build -E '^lit$'
 step format scripts/check-format.sh
+step tidy scripts/check-tidy.sh
 if [ "$quick" != --quick ]; then
   for sanitizer in address undefined thread; do
     step "build-runtime-$sanitizer" sanitized $sanitizer

@@ -114,9 +114,11 @@ void PhaseBuilder::write(Value value, Operand operand, Type type) {
 }
 
 /// Values on rows get their home first (scratch, unless the phase is of rows and others read them),
-/// then what later phases read is written.
+/// then what later phases read is written. Phases that are nothing but their op write its results
+/// even if nobody reads them.
 void PhaseBuilder::addWrites(const PhaseDraft &draft) {
   bool rows = draft.kind == step::PhaseKind::rows;
+  bool whole = draft.kind == step::PhaseKind::serial || draft.kind == step::PhaseKind::attend;
   for (Value value : draft.rowValues())
     if (!rows || !draft.isRead(value)) {
       step::BufferType type = bufferType(value, /*oneRow=*/rows);
@@ -124,7 +126,7 @@ void PhaseBuilder::addWrites(const PhaseDraft &draft) {
     }
   for (Operation *op : draft.ops)
     for (Value value : op->getResults())
-      if (draft.isRead(value))
+      if (whole || draft.isRead(value))
         write(value, {value, {}}, bufferType(value, /*oneRow=*/false));
 }
 
