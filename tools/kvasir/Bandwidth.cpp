@@ -27,15 +27,14 @@ using ReadFunction = uint64_t (*)(const char *data, size_t bytes, size_t ahead);
 using FlopFunction = double (*)(size_t count, float *sink);
 
 #if defined(__x86_64__)
-__attribute__((target("avx512f"))) static uint64_t
-readAVX512(const char *data, size_t bytes, size_t ahead) {
+__attribute__((target("avx512f"))) static uint64_t readAVX512(const char *data, size_t bytes,
+                                                              size_t ahead) {
   __m512i sums[8] = {};
   for (size_t i = 0; i < bytes; i += 512) {
     for (int j = 0; j < 8; ++j) {
       if (ahead)
         _mm_prefetch(data + i + ahead + 64 * j, _MM_HINT_T0);
-      sums[j] = _mm512_xor_si512(
-          sums[j], _mm512_load_si512(data + i + 64 * j));
+      sums[j] = _mm512_xor_si512(sums[j], _mm512_load_si512(data + i + 64 * j));
     }
   }
   for (int j = 1; j < 8; ++j)
@@ -43,26 +42,23 @@ readAVX512(const char *data, size_t bytes, size_t ahead) {
   return static_cast<uint64_t>(_mm512_reduce_add_epi64(sums[0]));
 }
 
-__attribute__((target("avx2"))) static uint64_t
-readAVX2(const char *data, size_t bytes, size_t ahead) {
+__attribute__((target("avx2"))) static uint64_t readAVX2(const char *data, size_t bytes,
+                                                         size_t ahead) {
   __m256i sums[8] = {};
   for (size_t i = 0; i < bytes; i += 256) {
     for (int j = 0; j < 8; ++j) {
       if (ahead && j % 2 == 0)
         _mm_prefetch(data + i + ahead + 32 * j, _MM_HINT_T0);
       sums[j] = _mm256_xor_si256(
-          sums[j], _mm256_load_si256(reinterpret_cast<const __m256i *>(
-                       data + i + 32 * j)));
+          sums[j], _mm256_load_si256(reinterpret_cast<const __m256i *>(data + i + 32 * j)));
     }
   }
   for (int j = 1; j < 8; ++j)
     sums[0] = _mm256_xor_si256(sums[0], sums[j]);
-  return static_cast<uint64_t>(_mm256_extract_epi64(sums[0], 0) ^
-                               _mm256_extract_epi64(sums[0], 2));
+  return static_cast<uint64_t>(_mm256_extract_epi64(sums[0], 0) ^ _mm256_extract_epi64(sums[0], 2));
 }
 
-__attribute__((target("avx512f"))) static double flopsAVX512(size_t count,
-                                                             float *sink) {
+__attribute__((target("avx512f"))) static double flopsAVX512(size_t count, float *sink) {
   __m512 sums[16];
   for (int j = 0; j < 16; ++j)
     sums[j] = _mm512_set1_ps(*sink + float(j));
@@ -75,8 +71,7 @@ __attribute__((target("avx512f"))) static double flopsAVX512(size_t count,
   return double(count) * 16 * 16 * 2;
 }
 
-__attribute__((target("avx2,fma"))) static double flopsAVX2(size_t count,
-                                                            float *sink) {
+__attribute__((target("avx2,fma"))) static double flopsAVX2(size_t count, float *sink) {
   __m256 sums[12];
   for (int j = 0; j < 12; ++j)
     sums[j] = _mm256_set1_ps(*sink + float(j));
@@ -142,8 +137,7 @@ static void pinTo(int index) {
 
 /// What all threads of one measurement share.
 struct Measurement {
-  Measurement(const MeasureOptions &options, int threads, char *data,
-              size_t bytesEach)
+  Measurement(const MeasureOptions &options, int threads, char *data, size_t bytesEach)
       : options(options), data(data), bytesEach(bytesEach), barrier(threads),
         flops(size_t(threads)) {}
 
@@ -194,8 +188,7 @@ void Measurement::measureFlops(int index) {
   for (int repeat = 0; repeat < 3; ++repeat) {
     double start = now();
     double done = function(1000000, &value);
-    flops[size_t(index)] =
-        std::max(flops[size_t(index)], done / (now() - start));
+    flops[size_t(index)] = std::max(flops[size_t(index)], done / (now() - start));
   }
   sink ^= uint64_t(value != value);
 }
@@ -226,8 +219,7 @@ MachineSpeed measureMachine(const MeasureOptions &options) {
   if (memory == MAP_FAILED)
     return speed;
   madvise(memory, total, MADV_HUGEPAGE);
-  Measurement measurement(options, speed.threads, static_cast<char *>(memory),
-                          each);
+  Measurement measurement(options, speed.threads, static_cast<char *>(memory), each);
   std::vector<std::thread> threads;
   for (int i = 0; i < speed.threads; ++i)
     threads.emplace_back([&, i] { measurement.run(i); });

@@ -15,9 +15,9 @@ struct MachineSpeed {
 };
 
 struct MeasureOptions {
-  int threads = 0;                 ///< 0: every core that may be used
-  size_t bytes = size_t(1) << 30;  ///< less when memory is short
-  double seconds = 0.6;            ///< for reading, after the buffer is made
+  int threads = 0;                ///< 0: every core that may be used
+  size_t bytes = size_t(1) << 30; ///< less when memory is short
+  double seconds = 0.6;           ///< for reading, after the buffer is made
   bool flops = true;
 };
 

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Bandwidth.h"
 #include "Commands.h"
-#include "Flags.h"
 #include "Cost.h"
+#include "Flags.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -33,14 +33,12 @@ struct Options {
 class Bench {
 public:
   Bench(const Options &options, kvasir_model *model)
-      : options(options), model(model), info(infoOf(model)),
-        module(moduleOf(model)) {}
+      : options(options), model(model), info(infoOf(model)), module(moduleOf(model)) {}
   Json run();
 
 private:
   Engine engineFor(int requests, int contextTokens, bool profile);
-  void submit(kvasir_engine *engine, int promptTokens, int newTokens,
-              uint64_t seed);
+  void submit(kvasir_engine *engine, int promptTokens, int newTokens, uint64_t seed);
   /// Submits a batch and steps until every request has its first token.
   void startDecode(kvasir_engine *engine, int batch);
   size_t step(kvasir_engine *engine, bool &more);
@@ -64,16 +62,13 @@ Engine Bench::engineFor(int requests, int contextTokens, bool profile) {
   engine.max_requests = requests;
   engine.max_step_tokens = std::min(stepLimit, info.max_step_tokens);
   engine.max_context = contextTokens;
-  engine.kv_tokens =
-      uint64_t(requests) * ((uint64_t(contextTokens) + 63) / 64 * 64);
+  engine.kv_tokens = uint64_t(requests) * ((uint64_t(contextTokens) + 63) / 64 * 64);
   engine.profile = profile;
   return createEngine(model, engine);
 }
 
-void Bench::submit(kvasir_engine *engine, int promptTokens, int newTokens,
-                   uint64_t seed) {
-  std::vector<int32_t> ids =
-      syntheticIds(size_t(promptTokens), info.vocab_size, seed);
+void Bench::submit(kvasir_engine *engine, int promptTokens, int newTokens, uint64_t seed) {
+  std::vector<int32_t> ids = syntheticIds(size_t(promptTokens), info.vocab_size, seed);
   kvasir_request_options request;
   kvasir_request_options_init(&request);
   request.max_new_tokens = newTokens;
@@ -94,8 +89,7 @@ size_t Bench::step(kvasir_engine *engine, bool &more) {
     check(kvasir_engine_poll(engine, &event));
     if (event.kind == KVASIR_EVENT_NONE)
       return first;
-    if (event.kind == KVASIR_EVENT_FINISHED &&
-        event.reason == KVASIR_FINISH_ERROR)
+    if (event.kind == KVASIR_EVENT_FINISHED && event.reason == KVASIR_FINISH_ERROR)
       fail(exitCodeOf(event.error_code), event.error_message);
     first += event.kind == KVASIR_EVENT_TOKEN && event.index == 0;
   }
@@ -103,13 +97,11 @@ size_t Bench::step(kvasir_engine *engine, bool &more) {
 
 /// Tokens that a request of a batch may need: while prompts are computed in
 /// chunks, the first requests decode already.
-static int decodeLength(const Options &options, const kvasir_model_info &info,
-                        int batch) {
+static int decodeLength(const Options &options, const kvasir_model_info &info, int batch) {
   int64_t prompts = int64_t(batch) * options.context;
   int64_t chunks = prompts / std::min(stepLimit, info.max_step_tokens) + 2;
   // Beyond this no artifact goes, and no sum overflows.
-  return int(std::min<int64_t>(options.context + options.newTokens + chunks,
-                               INT32_MAX));
+  return int(std::min<int64_t>(options.context + options.newTokens + chunks, INT32_MAX));
 }
 
 void Bench::startDecode(kvasir_engine *engine, int batch) {
@@ -144,8 +136,7 @@ Json Bench::decode(int batch) {
   double seconds = median(times);
   // In the middle of the run; a step sees the token that it adds.
   double context = options.context + 1 + options.newTokens / 2.0;
-  StepCost cost =
-      stepCost(module, {double(batch), double(batch), context});
+  StepCost cost = stepCost(module, {double(batch), double(batch), context});
   Json result = {{"batch", batch},
                  {"tokens_per_second", batch / seconds},
                  {"seconds_per_step", seconds},
@@ -164,12 +155,10 @@ Json Bench::phasesOf(int batch) {
   for (int i = 0; i < options.newTokens; ++i)
     step(engine.get(), more);
   size_t program = programFor(module, batch), count = 0;
-  std::vector<kvasir_profile_row> rows(
-      sizeOf(module.programs()->Get(unsigned(program))->rows()));
-  check(kvasir_engine_get_profile(engine.get(), int32_t(program), rows.data(),
-                                  rows.size(), &count));
-  StepShape shape{double(batch), double(batch),
-                  options.context + 1 + options.newTokens / 2.0};
+  std::vector<kvasir_profile_row> rows(sizeOf(module.programs()->Get(unsigned(program))->rows()));
+  check(
+      kvasir_engine_get_profile(engine.get(), int32_t(program), rows.data(), rows.size(), &count));
+  StepShape shape{double(batch), double(batch), options.context + 1 + options.newTokens / 2.0};
   Json list = Json::array();
   for (const PhaseGroup &group : groupPhases(module, program, shape)) {
     double seconds = 0;
@@ -197,9 +186,7 @@ Json Bench::prefill(int tokens) {
       times.push_back(now() - start);
   }
   double seconds = median(times);
-  return {{"tokens", tokens},
-          {"tokens_per_second", tokens / seconds},
-          {"seconds", seconds}};
+  return {{"tokens", tokens}, {"tokens_per_second", tokens / seconds}, {"seconds", seconds}};
 }
 
 double Bench::readBandwidth() {
@@ -221,9 +208,8 @@ Json Bench::run() {
   double bandwidth = (before + after) / 2;
   for (Json &entry : decodes)
     if (bandwidth > 0)
-      entry["bandwidth_fraction"] =
-          entry["bytes_per_step"].get<double>() /
-          entry["seconds_per_step"].get<double>() / bandwidth;
+      entry["bandwidth_fraction"] = entry["bytes_per_step"].get<double>() /
+                                    entry["seconds_per_step"].get<double>() / bandwidth;
   return {{"file", options.model},
           {"variant", info.variant},
           {"threads", options.threads},
@@ -245,8 +231,8 @@ static void printPhases(const Json &entry) {
   for (const Json &phase : entry["phases"]) {
     double seconds = phase["seconds_per_step"].get<double>();
     double bytes = phase["bytes_per_step"].get<double>();
-    table.add({phase["function"].get<std::string>(), phase["rows"].dump(),
-               formatSeconds(seconds), format("%.1f %%", 100 * seconds / step),
+    table.add({phase["function"].get<std::string>(), phase["rows"].dump(), formatSeconds(seconds),
+               format("%.1f %%", 100 * seconds / step),
                seconds > 0 ? formatBytes(bytes / seconds) + "/s" : "-"});
   }
   table.print(stdout);
@@ -256,25 +242,18 @@ static void print(const Json &result) {
   double bandwidth = result["read_bandwidth"].get<double>();
   std::printf("%s on %s, %d threads; reads %s/s before, %s/s after\n",
               result["file"].get<std::string>().c_str(),
-              result["variant"].get<std::string>().c_str(),
-              result["threads"].get<int>(),
+              result["variant"].get<std::string>().c_str(), result["threads"].get<int>(),
               formatBytes(result["read_bandwidth_before"].get<double>()).c_str(),
               formatBytes(result["read_bandwidth_after"].get<double>()).c_str());
-  Table decode({"batch", "tokens/s", "time per step", "bytes per step",
-                "of bandwidth", "ceiling tokens/s"});
+  Table decode(
+      {"batch", "tokens/s", "time per step", "bytes per step", "of bandwidth", "ceiling tokens/s"});
   for (const Json &entry : result["decode"]) {
     double bytes = entry["bytes_per_step"].get<double>();
     const Json &fraction = entry["bandwidth_fraction"];
-    decode.add({entry["batch"].dump(),
-                format("%.1f", entry["tokens_per_second"].get<double>()),
-                formatSeconds(entry["seconds_per_step"].get<double>()),
-                formatBytes(bytes),
-                fraction.is_null()
-                    ? "-"
-                    : format("%.0f %%", 100 * fraction.get<double>()),
-                bytes > 0 ? format("%.1f", entry["batch"].get<int>() *
-                                               bandwidth / bytes)
-                          : "-"});
+    decode.add({entry["batch"].dump(), format("%.1f", entry["tokens_per_second"].get<double>()),
+                formatSeconds(entry["seconds_per_step"].get<double>()), formatBytes(bytes),
+                fraction.is_null() ? "-" : format("%.0f %%", 100 * fraction.get<double>()),
+                bytes > 0 ? format("%.1f", entry["batch"].get<int>() * bandwidth / bytes) : "-"});
   }
   if (!result["decode"].empty())
     decode.print(stdout);
@@ -283,8 +262,7 @@ static void print(const Json &result) {
                 "faster than memory\n");
   Table prefill({"prefill", "tokens/s", "time"});
   for (const Json &entry : result["prefill"])
-    prefill.add({entry["tokens"].dump(),
-                 format("%.1f", entry["tokens_per_second"].get<double>()),
+    prefill.add({entry["tokens"].dump(), format("%.1f", entry["tokens_per_second"].get<double>()),
                  formatSeconds(entry["seconds"].get<double>())});
   if (!result["prefill"].empty())
     prefill.print(stdout);
@@ -311,23 +289,21 @@ static void settle(Options &options, const kvasir_model_info &info) {
     options.prefill.clear();
   for (int batch : options.batches)
     if (batch > info.max_requests || batch > info.max_step_tokens)
-      fail(exitBadInput,
-           format("a batch of %d is more than this artifact's %d requests; "
-                  "compile with a larger --max-requests",
-                  batch, std::min(info.max_requests, info.max_step_tokens)));
+      fail(exitBadInput, format("a batch of %d is more than this artifact's %d requests; "
+                                "compile with a larger --max-requests",
+                                batch, std::min(info.max_requests, info.max_step_tokens)));
   for (int tokens : options.prefill)
     if (tokens >= info.max_context)
       fail(exitBadInput, format("prefill of %d tokens leaves no room in the "
                                 "context of %d",
                                 tokens, info.max_context));
   for (int batch : options.batches)
-    if (int needed = decodeLength(options, info, batch);
-        needed > info.max_context)
-      fail(exitBadInput, format("batch %d with --context %d and --new-tokens %d "
-                                "needs %d tokens per request, but the context "
-                                "of this artifact is %d",
-                                batch, options.context, options.newTokens,
-                                needed, info.max_context));
+    if (int needed = decodeLength(options, info, batch); needed > info.max_context)
+      fail(exitBadInput,
+           format("batch %d with --context %d and --new-tokens %d "
+                  "needs %d tokens per request, but the context "
+                  "of this artifact is %d",
+                  batch, options.context, options.newTokens, needed, info.max_context));
 }
 
 static int bench(Options options) {
@@ -343,34 +319,28 @@ static int bench(Options options) {
 
 void addBench(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
-  CLI::App *sub = app.add_subcommand(
-      "bench", "Measure decode and prefill beside the read bandwidth");
+  CLI::App *sub =
+      app.add_subcommand("bench", "Measure decode and prefill beside the read bandwidth");
   sub->add_option("model", options->model, "Artifact")->required();
   addThreads(sub, options->threads);
-  sub->add_option("--batches", options->batches,
-                  "Batch sizes of decode (default 1,2,3,5,8,16)")
+  sub->add_option("--batches", options->batches, "Batch sizes of decode (default 1,2,3,5,8,16)")
       ->delimiter(',')
       ->check(wholeNumber(1));
-  sub->add_option("--prefill", options->prefill,
-                  "Prompt lengths (default 64,256,1024)")
+  sub->add_option("--prefill", options->prefill, "Prompt lengths (default 64,256,1024)")
       ->delimiter(',')
       ->check(wholeNumber(1));
-  sub->add_option("--context", options->context,
-                  "Prompt tokens of each request that decodes")
+  sub->add_option("--context", options->context, "Prompt tokens of each request that decodes")
       ->check(wholeNumber(1))
       ->capture_default_str();
-  sub->add_option("--new-tokens", options->newTokens,
-                  "Decode steps of one measurement")
+  sub->add_option("--new-tokens", options->newTokens, "Decode steps of one measurement")
       ->check(wholeNumber(1))
       ->capture_default_str();
-  sub->add_option("--repeat", options->repeat,
-                  "Measurements of each; the median is taken")
+  sub->add_option("--repeat", options->repeat, "Measurements of each; the median is taken")
       ->check(wholeNumber(1, 1000))
       ->capture_default_str();
   sub->add_flag("--no-decode", options->noDecode, "Prefill only");
   sub->add_flag("--no-prefill", options->noPrefill, "Decode only");
-  sub->add_flag("--phases", options->phases,
-                "Also the measured time of each phase");
+  sub->add_flag("--phases", options->phases, "Also the measured time of each phase");
   addVariant(sub, options->variant);
   sub->add_flag("--json", options->json, "One object");
   sub->footer("Examples:\n"

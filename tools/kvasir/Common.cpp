@@ -28,9 +28,7 @@ std::string format(const char *pattern, ...) {
   return text;
 }
 
-void fail(ExitCode code, std::string message) {
-  throw Failure{code, std::move(message)};
-}
+void fail(ExitCode code, std::string message) { throw Failure{code, std::move(message)}; }
 
 ExitCode exitCodeOf(kvasir_code code) {
   switch (code) {
@@ -61,13 +59,11 @@ void check(kvasir_error *error, std::string_view context) {
 
 void printError(std::string_view message) {
   std::fflush(stdout);
-  std::fprintf(stderr, "kvasir: error: %.*s\n", int(message.size()),
-               message.data());
+  std::fprintf(stderr, "kvasir: error: %.*s\n", int(message.size()), message.data());
 }
 
 void printNote(std::string_view message) {
-  std::fprintf(stderr, "kvasir: note: %.*s\n", int(message.size()),
-               message.data());
+  std::fprintf(stderr, "kvasir: note: %.*s\n", int(message.size()), message.data());
 }
 
 static std::atomic<bool> stopRequested{false};
@@ -135,30 +131,26 @@ Engine createEngine(kvasir_model *model, const kvasir_engine_options &options) {
   return Engine(engine);
 }
 
-kvasir_memory_plan planOf(const kvasir_model *model,
-                          const kvasir_engine_options &options) {
+kvasir_memory_plan planOf(const kvasir_model *model, const kvasir_engine_options &options) {
   kvasir_memory_plan plan = {};
   plan.struct_size = sizeof(plan);
   check(kvasir_plan(model, &options, &plan));
   return plan;
 }
 
-std::vector<int32_t> tokenize(const kvasir_model *model, std::string_view text,
-                              bool addSpecial) {
+std::vector<int32_t> tokenize(const kvasir_model *model, std::string_view text, bool addSpecial) {
   int32_t *ids = nullptr;
   size_t count = 0;
-  check(kvasir_tokenize(model, text.data(), text.size(), addSpecial, &ids,
-                        &count));
+  check(kvasir_tokenize(model, text.data(), text.size(), addSpecial, &ids, &count));
   std::unique_ptr<int32_t, Deleter<kvasir_free>> owner(ids);
   return std::vector<int32_t>(ids, ids + count);
 }
 
-std::string detokenize(const kvasir_model *model,
-                       const std::vector<int32_t> &ids, bool skipSpecial) {
+std::string detokenize(const kvasir_model *model, const std::vector<int32_t> &ids,
+                       bool skipSpecial) {
   char *text = nullptr;
   size_t length = 0;
-  check(kvasir_detokenize(model, ids.data(), ids.size(), skipSpecial, &text,
-                          &length));
+  check(kvasir_detokenize(model, ids.data(), ids.size(), skipSpecial, &text, &length));
   std::unique_ptr<char, Deleter<kvasir_free>> owner(text);
   return std::string(text, length);
 }
@@ -178,20 +170,16 @@ std::vector<int32_t> parseIds(const std::string &text, int32_t vocabulary) {
     errno = 0;
     long id = std::strtol(at, &end, 10);
     if (end == at || (*end && !isSeparator(*end)))
-      fail(exitBadInput,
-           format("expected token ids separated by commas, but got '%.20s'",
-                  at));
+      fail(exitBadInput, format("expected token ids separated by commas, but got '%.20s'", at));
     if (errno || id < 0 || id >= vocabulary)
-      fail(exitBadInput,
-           format("id %.*s is out of range: the model has ids 0 to %d",
-                  int(end - at), at, vocabulary - 1));
+      fail(exitBadInput, format("id %.*s is out of range: the model has ids 0 to %d", int(end - at),
+                                at, vocabulary - 1));
     ids.push_back(static_cast<int32_t>(id));
     at = end;
   }
 }
 
-std::vector<int32_t> syntheticIds(size_t count, int32_t vocabulary,
-                                  uint64_t seed) {
+std::vector<int32_t> syntheticIds(size_t count, int32_t vocabulary, uint64_t seed) {
   std::vector<int32_t> ids(count);
   uint64_t state = seed * 2 + 1;
   for (int32_t &id : ids) {
@@ -202,11 +190,9 @@ std::vector<int32_t> syntheticIds(size_t count, int32_t vocabulary,
 }
 
 std::string readFile(const std::string &path, size_t limit) {
-  int file = path == "-" ? dup(STDIN_FILENO)
-                         : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  int file = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (file < 0)
-    fail(exitBadInput,
-         format("cannot open '%s': %s", path.c_str(), std::strerror(errno)));
+    fail(exitBadInput, format("cannot open '%s': %s", path.c_str(), std::strerror(errno)));
   std::unique_ptr<FILE, Deleter<std::fclose>> stream(fdopen(file, "rb"));
   std::string text;
   char buffer[65536];
@@ -214,19 +200,15 @@ std::string readFile(const std::string &path, size_t limit) {
     text.append(buffer, count);
     if (text.size() > limit)
       fail(exitBadInput,
-           format("'%s' has more than %zu bytes, which is too long here",
-                  path.c_str(), limit));
+           format("'%s' has more than %zu bytes, which is too long here", path.c_str(), limit));
   }
   if (std::ferror(stream.get()))
-    fail(exitBadInput,
-         format("cannot read '%s': %s", path.c_str(), std::strerror(errno)));
+    fail(exitBadInput, format("cannot read '%s': %s", path.c_str(), std::strerror(errno)));
   return text;
 }
 
 double now() {
-  return std::chrono::duration<double>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 } // namespace kvasir::cli

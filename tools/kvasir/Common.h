@@ -63,25 +63,21 @@ template <auto function> struct Deleter {
 };
 using Model = std::unique_ptr<kvasir_model, Deleter<kvasir_model_free>>;
 using Engine = std::unique_ptr<kvasir_engine, Deleter<kvasir_engine_free>>;
-using Sequence =
-    std::unique_ptr<kvasir_sequence, Deleter<kvasir_sequence_free>>;
+using Sequence = std::unique_ptr<kvasir_sequence, Deleter<kvasir_sequence_free>>;
 
 /// Loads an artifact; `variant` may be empty.
 Model loadModel(const std::string &path, const std::string &variant = {});
 kvasir_model_info infoOf(const kvasir_model *model);
 Engine createEngine(kvasir_model *model, const kvasir_engine_options &options);
-kvasir_memory_plan planOf(const kvasir_model *model,
-                          const kvasir_engine_options &options);
+kvasir_memory_plan planOf(const kvasir_model *model, const kvasir_engine_options &options);
 
-std::vector<int32_t> tokenize(const kvasir_model *model, std::string_view text,
-                              bool addSpecial);
-std::string detokenize(const kvasir_model *model,
-                       const std::vector<int32_t> &ids, bool skipSpecial);
+std::vector<int32_t> tokenize(const kvasir_model *model, std::string_view text, bool addSpecial);
+std::string detokenize(const kvasir_model *model, const std::vector<int32_t> &ids,
+                       bool skipSpecial);
 /// "1,2,3" or "1 2 3" as ids in [0, vocabulary).
 std::vector<int32_t> parseIds(const std::string &text, int32_t vocabulary);
 /// Ids that are the same on every machine, for measurements and probes.
-std::vector<int32_t> syntheticIds(size_t count, int32_t vocabulary,
-                                  uint64_t seed);
+std::vector<int32_t> syntheticIds(size_t count, int32_t vocabulary, uint64_t seed);
 
 /// The whole file, or standard input for "-"; refused above `limit` bytes.
 std::string readFile(const std::string &path, size_t limit = size_t(1) << 30);

@@ -1,11 +1,11 @@
 // kvasir-compile: the program that `kvasir compile` starts. Command line and
 // what it prints; Compiler.cpp does the work.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "Commands.h"
-#include "Flags.h"
-#include "Common.h"
 #include "Bandwidth.h"
+#include "Commands.h"
+#include "Common.h"
 #include "Compiler.h"
+#include "Flags.h"
 #include "Output.h"
 #include "Report.h"
 
@@ -77,23 +77,21 @@ static std::string joinNames(const std::vector<std::string> &names) {
 
 /// Phases and emission have to suit each other.
 static void settleEmission(Options &options) {
-  static const std::map<std::string, Emit> kinds = {
-      {"artifact", Emit::artifact},
-      {"mlir", Emit::mlir},
-      {"llvm", Emit::llvm},
-      {"asm", Emit::assembly},
-      {"obj", Emit::object}};
+  static const std::map<std::string, Emit> kinds = {{"artifact", Emit::artifact},
+                                                    {"mlir", Emit::mlir},
+                                                    {"llvm", Emit::llvm},
+                                                    {"asm", Emit::assembly},
+                                                    {"obj", Emit::object}};
   CompileOptions &compile = options.compile;
   compile.emit = kinds.at(options.emit);
   std::vector<std::string> names;
   for (const auto &[name, meaning] : phaseList())
     names.push_back(name);
-  for (const auto &[flag, name] : {std::pair("--until", compile.until),
-                                   std::pair("--from", compile.from)})
-    if (!name.empty() &&
-        std::find(names.begin(), names.end(), name) == names.end())
-      fail(exitUsage, format("%s: unknown phase '%s'; expected one of %s", flag,
-                             name.c_str(), joinNames(names).c_str()));
+  for (const auto &[flag, name] :
+       {std::pair("--until", compile.until), std::pair("--from", compile.from)})
+    if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
+      fail(exitUsage, format("%s: unknown phase '%s'; expected one of %s", flag, name.c_str(),
+                             joinNames(names).c_str()));
   if (compile.from == "package")
     fail(exitUsage, "--from: the result of phase 'package' is an artifact, not "
                     "IR; expected an earlier phase");
@@ -106,18 +104,16 @@ static void settleEmission(Options &options) {
                            options.emit.c_str(), compile.until.c_str()));
   if (compile.emit != Emit::artifact && compile.until == "package")
     compile.until = "lower";
-  bool code = compile.emit == Emit::llvm || compile.emit == Emit::assembly ||
-              compile.emit == Emit::object;
+  bool code =
+      compile.emit == Emit::llvm || compile.emit == Emit::assembly || compile.emit == Emit::object;
   if (!compile.variant.empty() && !code)
     fail(exitUsage, "--variant belongs to --emit llvm, asm or obj; an artifact "
                     "holds all variants");
   std::vector<std::string> variants = variantNames();
   if (!compile.variant.empty() &&
-      std::find(variants.begin(), variants.end(), compile.variant) ==
-          variants.end())
+      std::find(variants.begin(), variants.end(), compile.variant) == variants.end())
     fail(exitUsage, format("--variant: unknown variant '%s'; expected one of %s",
-                           compile.variant.c_str(),
-                           joinNames(variants).c_str()));
+                           compile.variant.c_str(), joinNames(variants).c_str()));
 }
 
 static void settleOutput(const Options &options) {
@@ -138,25 +134,21 @@ static Json printPlan(const Printer &printer, kvasir_model *model) {
   kvasir_engine_options_init(&engine);
   engine.max_requests = std::min(8, info.max_requests);
   engine.max_context = std::min(4096, info.max_context);
-  engine.kv_tokens = uint64_t(engine.max_requests) *
-                     ((uint64_t(engine.max_context) + 63) / 64 * 64);
+  engine.kv_tokens =
+      uint64_t(engine.max_requests) * ((uint64_t(engine.max_context) + 63) / 64 * 64);
   kvasir_memory_plan plan = planOf(model, engine);
-  printer.line(
-      "plan",
-      format("weights %s + KV %s per token + workspace %s; %d requests x %d "
-             "tokens = %s",
-             formatBytes(double(plan.weight_bytes)).c_str(),
-             formatBytes(double(plan.kv_bytes_per_token)).c_str(),
-             formatBytes(double(plan.workspace_bytes + plan.step_bytes)).c_str(),
-             plan.max_requests, plan.max_context,
-             formatBytes(double(plan.total_bytes)).c_str()));
-  return {{"weight_bytes", plan.weight_bytes},
-          {"kv_bytes_per_token", plan.kv_bytes_per_token},
-          {"workspace_bytes", plan.workspace_bytes},
-          {"step_bytes", plan.step_bytes},
-          {"max_requests", plan.max_requests},
-          {"max_context", plan.max_context},
-          {"total_bytes", plan.total_bytes}};
+  printer.line("plan", format("weights %s + KV %s per token + workspace %s; %d requests x %d "
+                              "tokens = %s",
+                              formatBytes(double(plan.weight_bytes)).c_str(),
+                              formatBytes(double(plan.kv_bytes_per_token)).c_str(),
+                              formatBytes(double(plan.workspace_bytes + plan.step_bytes)).c_str(),
+                              plan.max_requests, plan.max_context,
+                              formatBytes(double(plan.total_bytes)).c_str()));
+  return {
+      {"weight_bytes", plan.weight_bytes},       {"kv_bytes_per_token", plan.kv_bytes_per_token},
+      {"workspace_bytes", plan.workspace_bytes}, {"step_bytes", plan.step_bytes},
+      {"max_requests", plan.max_requests},       {"max_context", plan.max_context},
+      {"total_bytes", plan.total_bytes}};
 }
 
 static Json printCeiling(const Printer &printer, const kvasir_model *model) {
@@ -171,26 +163,22 @@ static Json printCeiling(const Printer &printer, const kvasir_model *model) {
   int context = std::min(1024, info.max_context);
   int many = std::min(8, info.max_requests);
   auto rows = ceilings(moduleOf(model), device, {1, many}, {context});
-  printer.line("ceiling",
-               format("this machine reads %s/s: %s tokens/s for one request, "
-                      "%s for %d at context %d (%s-bound)",
-                      formatBytes(speed.bandwidth).c_str(),
-                      formatRate(rows[0].tokensPerSecond).c_str(),
-                      formatRate(rows[1].tokensPerSecond).c_str(), many,
-                      context,
-                      rows[1].ceiling.memoryBound ? "memory" : "compute"));
+  printer.line("ceiling", format("this machine reads %s/s: %s tokens/s for one request, "
+                                 "%s for %d at context %d (%s-bound)",
+                                 formatBytes(speed.bandwidth).c_str(),
+                                 formatRate(rows[0].tokensPerSecond).c_str(),
+                                 formatRate(rows[1].tokensPerSecond).c_str(), many, context,
+                                 rows[1].ceiling.memoryBound ? "memory" : "compute"));
   return {{"read_bandwidth", speed.bandwidth},
           {"flops", speed.flops},
           {"context", context},
           {"requests", {1, many}},
-          {"tokens_per_second",
-           {rows[0].tokensPerSecond, rows[1].tokensPerSecond}}};
+          {"tokens_per_second", {rows[0].tokensPerSecond, rows[1].tokensPerSecond}}};
 }
 
 /// Plan and ceiling of what was written; where this machine cannot load it, it
 /// says why instead.
-static void describeArtifact(const Options &options, const Printer &printer,
-                             Json &result) {
+static void describeArtifact(const Options &options, const Printer &printer, Json &result) {
   try {
     Model model = loadModel(options.output);
     result["plan"] = printPlan(printer, model.get());
@@ -224,20 +212,16 @@ static void onStage(const std::string &name, bool visible) {
   std::fflush(stderr);
 }
 
-static CompileOutcome compileWithProgress(Options &options,
-                                          const Printer &printer, Json &result) {
+static CompileOutcome compileWithProgress(Options &options, const Printer &printer, Json &result) {
   bool terminal = isatty(STDERR_FILENO) && !options.quiet;
   Progress progress("packing");
   options.compile.onModel = [&](const std::string &what) {
     result["model"] = what;
-    printer.line("reading",
-                 what + (options.compile.from.empty()
-                             ? "   (Hugging Face)"
-                             : "   (IR after " + options.compile.from + ")"));
+    printer.line("reading", what + (options.compile.from.empty()
+                                        ? "   (Hugging Face)"
+                                        : "   (IR after " + options.compile.from + ")"));
   };
-  options.compile.onStage = [&](const std::string &name) {
-    onStage(name, terminal);
-  };
+  options.compile.onStage = [&](const std::string &name) { onStage(name, terminal); };
   if (terminal) {
     options.compile.onPacking = [&](uint64_t done, uint64_t total) {
       progress.update(done, total);
@@ -270,8 +254,7 @@ static int compile(Options &options) {
   if (!outcome.good && interrupted())
     fail(exitInterrupted, "interrupted; nothing was written");
   if (!outcome.good)
-    fail(outcome.error.rfind("internal error", 0) == 0 ? exitInternal
-                                                       : exitBadInput,
+    fail(outcome.error.rfind("internal error", 0) == 0 ? exitInternal : exitBadInput,
          outcome.error);
   if (options.compile.emit != Emit::artifact)
     return writeEmission(options, outcome.bytes);
@@ -280,14 +263,13 @@ static int compile(Options &options) {
   result["seconds"] = seconds;
   if (!outcome.tokenizerMissing.empty()) {
     result["tokenizer_missing"] = outcome.tokenizerMissing;
-    printer.line("tokenizer", "none: " + outcome.tokenizerMissing +
-                                  "; token ids work, text does not");
+    printer.line("tokenizer",
+                 "none: " + outcome.tokenizerMissing + "; token ids work, text does not");
   }
   describeArtifact(options, printer, result);
-  printer.line("wrote",
-               format("%s  %s in %s", options.output.c_str(),
-                      formatBytes(double(outcome.fileBytes)).c_str(),
-                      formatSeconds(seconds).c_str()));
+  printer.line("wrote", format("%s  %s in %s", options.output.c_str(),
+                               formatBytes(double(outcome.fileBytes)).c_str(),
+                               formatSeconds(seconds).c_str()));
   if (options.json)
     printJson(result, true);
   return exitSuccess;
@@ -303,8 +285,7 @@ static void addLimits(CLI::App &app, CompileOptions &compile) {
       ->check(wholeNumber(1, 1 << 16))
       ->capture_default_str()
       ->group(group);
-  app.add_option("--max-step-tokens", compile.maxStepTokens,
-                 "Tokens in one step")
+  app.add_option("--max-step-tokens", compile.maxStepTokens, "Tokens in one step")
       ->check(wholeNumber(1, 1 << 20))
       ->capture_default_str()
       ->group(group);
@@ -312,16 +293,13 @@ static void addLimits(CLI::App &app, CompileOptions &compile) {
 
 static void addPhases(CLI::App &app, Options &options) {
   const char *group = "For people who look inside";
-  app.add_option("--until", options.compile.until, "Stop after this phase")
-      ->group(group);
-  app.add_option("--from", options.compile.from,
-                 "MODEL is the IR that this phase made")
+  app.add_option("--until", options.compile.until, "Stop after this phase")->group(group);
+  app.add_option("--from", options.compile.from, "MODEL is the IR that this phase made")
       ->group(group);
   app.add_option("--save-phases", options.compile.savePhases,
                  "Directory for the IR after each phase")
       ->group(group);
-  app.add_flag("--list-phases", options.listPhases, "List the phases and stop")
-      ->group(group);
+  app.add_flag("--list-phases", options.listPhases, "List the phases and stop")->group(group);
   app.add_option("--emit", options.emit,
                  "artifact, mlir, llvm, asm or obj; text goes to standard "
                  "output without -o")
@@ -340,8 +318,8 @@ int main(int argc, char **argv) {
                "kvasir compile");
   Options options;
   CompileOptions &compileOptions = options.compile;
-  auto *model = app.add_option("model", compileOptions.input,
-                               "Hugging Face directory, or IR with --from");
+  auto *model =
+      app.add_option("model", compileOptions.input, "Hugging Face directory, or IR with --from");
   app.add_option("-o,--output", options.output, "File to write");
   app.add_option("--target", options.target, "What it will run on")
       ->check(CLI::IsMember({"cpu"}))
@@ -350,15 +328,13 @@ int main(int argc, char **argv) {
                  "Keys and values are stored as f32, f16 or bf16 (default: the "
                  "checkpoint's type)")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}));
-  app.add_flag("--naive", compileOptions.naive,
-               "Plain loops: slow and obvious, to compare with");
+  app.add_flag("--naive", compileOptions.naive, "Plain loops: slow and obvious, to compare with");
   bool noTokenizer = false;
   app.add_flag("--no-tokenizer", noTokenizer, "For token ids alone");
   app.add_option("--pack-memory", compileOptions.memoryCap,
                  "Memory for packing weights, such as 256M")
       ->transform(CLI::AsSizeValue(false));
-  app.add_option("--threads", compileOptions.threads,
-                 "Threads that pack; 0: all cores")
+  app.add_option("--threads", compileOptions.threads, "Threads that pack; 0: all cores")
       ->check(wholeNumber(0, 4096));
   app.add_flag("--measure", options.measure,
                "Print the ceiling even where standard error is no terminal");

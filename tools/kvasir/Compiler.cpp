@@ -38,8 +38,7 @@ public:
         }) {}
 
   llvm::Error takeError(llvm::StringRef otherwise) {
-    return llvm::createStringError(
-        text.empty() ? otherwise : llvm::StringRef(text).rtrim());
+    return llvm::createStringError(text.empty() ? otherwise : llvm::StringRef(text).rtrim());
   }
 
 private:
@@ -50,8 +49,8 @@ private:
       out << "  ";
     mlir::Location location = diagnostic.getLocation();
     if (auto inFile = llvm::dyn_cast<mlir::FileLineColLoc>(location)) {
-      out << inFile.getFilename().getValue() << ":" << inFile.getLine() << ":"
-          << inFile.getColumn() << ": ";
+      out << inFile.getFilename().getValue() << ":" << inFile.getLine() << ":" << inFile.getColumn()
+          << ": ";
     } else if (!llvm::isa<mlir::UnknownLoc>(location)) {
       std::string place;
       llvm::raw_string_ostream placeOut(place);
@@ -105,8 +104,7 @@ static mlir::DialectRegistry makeRegistry() {
   return registry;
 }
 
-Compiler::Compiler(const CompileOptions &options)
-    : options(options), context(makeRegistry()) {
+Compiler::Compiler(const CompileOptions &options) : options(options), context(makeRegistry()) {
   context.printOpOnDiagnostic(false);
 }
 
@@ -129,11 +127,9 @@ llvm::Error Compiler::importModel() {
 /// Reads IR. What the IR does not hold, the tokenizer, comes from the checkpoint
 /// that it names, if that is still there.
 llvm::Error Compiler::parseModel() {
-  auto module =
-      mlir::parseSourceFile<mlir::ModuleOp>(options.input, &context);
+  auto module = mlir::parseSourceFile<mlir::ModuleOp>(options.input, &context);
   if (!module)
-    return llvm::createStringError("'%s' is not valid IR",
-                                   options.input.c_str());
+    return llvm::createStringError("'%s' is not valid IR", options.input.c_str());
   auto directory = (*module)->getAttrOfType<mlir::StringAttr>("llm.directory");
   if (options.emit == Emit::artifact && directory && options.tokenizer &&
       looksLikeHuggingFace(directory.getValue())) {
@@ -156,18 +152,16 @@ llvm::Error Compiler::readModel() {
   if (!llvm::sys::fs::exists(options.input))
     return llvm::createStringError("'%s' does not exist", path);
   if (!options.from.empty() && isDirectory)
-    return llvm::createStringError(
-        "'%s' is a directory, but --from wants the IR of a phase, as "
-        "--save-phases writes it",
-        path);
+    return llvm::createStringError("'%s' is a directory, but --from wants the IR of a phase, as "
+                                   "--save-phases writes it",
+                                   path);
   if (!options.from.empty())
     return parseModel();
   if (isDirectory)
     return importModel();
   if (llvm::StringRef(options.input).ends_with(".mlir"))
-    return llvm::createStringError(
-        "'%s' is IR: say with --from which phase it comes from (%s)", path,
-        phaseNames().c_str());
+    return llvm::createStringError("'%s' is IR: say with --from which phase it comes from (%s)",
+                                   path, phaseNames().c_str());
   return llvm::createStringError(
       "'%s' is a file; expected the directory of a Hugging Face checkpoint "
       "(config.json and safetensors), or IR with --from",
@@ -175,16 +169,14 @@ llvm::Error Compiler::readModel() {
 }
 
 int64_t Compiler::modelNumber(llvm::StringRef name) const {
-  auto fields =
-      (*model.module)->getAttrOfType<mlir::DictionaryAttr>("llm.model");
+  auto fields = (*model.module)->getAttrOfType<mlir::DictionaryAttr>("llm.model");
   auto value = fields ? fields.getAs<mlir::IntegerAttr>(name) : nullptr;
   return value ? value.getInt() : 0;
 }
 
 /// "llama, 16 layers, 1.24 B parameters, bf16".
 std::string Compiler::describe() const {
-  auto fields =
-      (*model.module)->getAttrOfType<mlir::DictionaryAttr>("llm.model");
+  auto fields = (*model.module)->getAttrOfType<mlir::DictionaryAttr>("llm.model");
   auto textField = [&](llvm::StringRef name) {
     auto value = fields ? fields.getAs<mlir::StringAttr>(name) : nullptr;
     return value ? value.getValue() : llvm::StringRef("?");
@@ -199,10 +191,8 @@ std::string Compiler::describe() const {
   }
   std::string text;
   llvm::raw_string_ostream out(text);
-  out << textField("architecture") << ", " << modelNumber("layers")
-      << " layers, "
-      << llvm::format("%.3g %sparameters, ", parameters, unit)
-      << textField("weight_type");
+  out << textField("architecture") << ", " << modelNumber("layers") << " layers, "
+      << llvm::format("%.3g %sparameters, ", parameters, unit) << textField("weight_type");
   return text;
 }
 
@@ -238,16 +228,14 @@ static mlir::ModuleOp findVariant(mlir::ModuleOp module, llvm::StringRef name) {
 }
 
 llvm::Error Compiler::emitCode(CompileOutcome &outcome) {
-  const target::CPUVariant *variant =
-      options.variant.empty() ? target::cpuVariants().begin()
-                              : target::findCPUVariant(options.variant);
-  mlir::ModuleOp code =
-      variant ? findVariant(*model.module, variant->name) : nullptr;
+  const target::CPUVariant *variant = options.variant.empty()
+                                          ? target::cpuVariants().begin()
+                                          : target::findCPUVariant(options.variant);
+  mlir::ModuleOp code = variant ? findVariant(*model.module, variant->name) : nullptr;
   if (!code)
-    return llvm::createStringError(
-        "there is no code for variant '%s'; expected one of %s",
-        variant ? variant->name.c_str() : options.variant.c_str(),
-        moduleNames(*model.module).c_str());
+    return llvm::createStringError("there is no code for variant '%s'; expected one of %s",
+                                   variant ? variant->name.c_str() : options.variant.c_str(),
+                                   moduleNames(*model.module).c_str());
   stage("code");
   llvm::LLVMContext llvmContext;
   auto module = target::translateToLLVM(code, llvmContext, *variant);
@@ -260,8 +248,7 @@ llvm::Error Compiler::emitCode(CompileOutcome &outcome) {
     return llvm::Error::success();
   }
   if (options.emit == Emit::assembly)
-    return target::emitAssembly(**module, *variant)
-        .moveInto(outcome.bytes);
+    return target::emitAssembly(**module, *variant).moveInto(outcome.bytes);
   auto object = target::emitObject(**module, *variant);
   if (!object)
     return object.takeError();
@@ -270,8 +257,8 @@ llvm::Error Compiler::emitCode(CompileOutcome &outcome) {
 }
 
 /// LLVM's part of one variant: it takes the time, and shares nothing.
-static llvm::Expected<std::vector<uint8_t>>
-generateObject(llvm::Module &module, const target::CPUVariant &variant) {
+static llvm::Expected<std::vector<uint8_t>> generateObject(llvm::Module &module,
+                                                           const target::CPUVariant &variant) {
   if (llvm::Error error = target::optimize(module, variant))
     return std::move(error);
   return target::emitObject(module, variant);
@@ -296,8 +283,8 @@ linkObjects(llvm::MutableArrayRef<VariantJob> jobs) {
     auto linked = target::linkSharedObject(job.object);
     if (!linked)
       return linked.takeError();
-    objects.push_back({"cpu", job.variant->name, job.variant->requiredFeatures,
-                       std::move(*linked)});
+    objects.push_back(
+        {"cpu", job.variant->name, job.variant->requiredFeatures, std::move(*linked)});
   }
   return objects;
 }
@@ -322,8 +309,7 @@ llvm::Expected<std::vector<CodeObjectInput>> Compiler::compileVariants() {
         "phase 'lower' made no code for a variant known here (it made: %s)",
         moduleNames(*model.module).c_str());
   auto work = [](VariantJob &job) {
-    job.error = generateObject(*job.module, *job.variant)
-                    .moveInto(job.object);
+    job.error = generateObject(*job.module, *job.variant).moveInto(job.object);
     job.module.reset();
   };
   std::vector<std::thread> threads;
@@ -352,10 +338,9 @@ llvm::Error Compiler::addTokenizer(PackageOptions &package) {
     tokenizerOptions.modelVocabularySize = uint32_t(modelNumber("vocab_size"));
     auto table = compileTokenizer(*model.tokenizerJson, tokenizerOptions);
     if (!table)
-      return llvm::joinErrors(
-          table.takeError(),
-          llvm::createStringError("with --no-tokenizer the model compiles for "
-                                  "token ids alone"));
+      return llvm::joinErrors(table.takeError(),
+                              llvm::createStringError("with --no-tokenizer the model compiles for "
+                                                      "token ids alone"));
     package.tokenizer = std::move(*table);
     model.tokenizerJson.reset();
     return llvm::Error::success();
@@ -421,8 +406,7 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
     return error;
   if (options.emit == Emit::mlir)
     return emitText(outcome);
-  llvm::Error error =
-      options.emit == Emit::artifact ? package(outcome) : emitCode(outcome);
+  llvm::Error error = options.emit == Emit::artifact ? package(outcome) : emitCode(outcome);
   if (!error)
     return error;
   // A diagnostic says more about the same mistake.

@@ -43,9 +43,9 @@ struct CompileOptions {
 
 struct CompileOutcome {
   bool good = false;
-  std::string error;         ///< one message, perhaps of several lines
-  std::string bytes;         ///< what is emitted, unless it is an artifact
-  uint64_t fileBytes = 0;    ///< of the artifact
+  std::string error;      ///< one message, perhaps of several lines
+  std::string bytes;      ///< what is emitted, unless it is an artifact
+  uint64_t fileBytes = 0; ///< of the artifact
   std::string tokenizerMissing;
 };
 

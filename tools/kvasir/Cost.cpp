@@ -32,8 +32,7 @@ size_t programFor(const artifact::Module &module, double tokens) {
 }
 
 /// The window of the caches that a row touches; 0: none.
-static uint32_t windowOf(const artifact::Module &module,
-                         const artifact::Row &row) {
+static uint32_t windowOf(const artifact::Module &module, const artifact::Row &row) {
   for (size_t i = 0; i < sizeOf(row.operands()); ++i) {
     const artifact::Operand &operand = *row.operands()->Get(unsigned(i));
     if (operand.kind() == artifact::OperandKind::cache)
@@ -42,8 +41,7 @@ static uint32_t windowOf(const artifact::Module &module,
   return 0;
 }
 
-StepCost rowCost(const artifact::Module &module, const artifact::Row &row,
-                 const StepShape &shape) {
+StepCost rowCost(const artifact::Module &module, const artifact::Row &row, const StepShape &shape) {
   StepCost result;
   const artifact::Cost *cost = row.cost();
   if (!cost)
@@ -70,8 +68,8 @@ StepCost stepCost(const artifact::Module &module, const StepShape &shape) {
   return total;
 }
 
-std::vector<PhaseGroup> groupPhases(const artifact::Module &module,
-                                    size_t program, const StepShape &shape) {
+std::vector<PhaseGroup> groupPhases(const artifact::Module &module, size_t program,
+                                    const StepShape &shape) {
   std::vector<PhaseGroup> groups;
   std::map<uint32_t, size_t> byFunction;
   const auto &rows = *module.programs()->Get(unsigned(program))->rows();
@@ -79,8 +77,7 @@ std::vector<PhaseGroup> groupPhases(const artifact::Module &module,
     const artifact::Row &row = *rows.Get(unsigned(i));
     auto [at, isNew] = byFunction.try_emplace(row.function(), groups.size());
     if (isNew)
-      groups.push_back(
-          {module.functions()->Get(row.function())->str(), {}, {}});
+      groups.push_back({module.functions()->Get(row.function())->str(), {}, {}});
     groups[at->second].rows.push_back(i);
     groups[at->second].cost += rowCost(module, row, shape);
   }
@@ -98,15 +95,11 @@ const std::vector<Device> &knownDevices() {
       {"a100", "NVIDIA A100 80 GB SXM, HBM2e", 2.039e12, 312e12, 80e9},
       {"l40s", "NVIDIA L40S, GDDR6", 864e9, 362e12, 48e9},
       {"rtx4090", "NVIDIA GeForce RTX 4090, GDDR6X", 1008e9, 165e12, 24e9},
-      {"desktop-ddr4", "2 channels DDR4-3200, 8 cores AVX2 at 3.6 GHz", 51.2e9,
-       0.92e12, 0},
-      {"desktop-ddr5", "2 channels DDR5-5600, 8 cores AVX2 at 4.5 GHz", 89.6e9,
-       1.15e12, 0},
-      {"server-ddr5-8ch", "8 channels DDR5-4800, 32 cores AVX-512 at 2.5 GHz",
-       307.2e9, 5.12e12, 0},
-      {"server-ddr5-12ch",
-       "12 channels DDR5-4800, 96 cores AVX2-wide at 3.0 GHz", 460.8e9,
-       9.22e12, 0},
+      {"desktop-ddr4", "2 channels DDR4-3200, 8 cores AVX2 at 3.6 GHz", 51.2e9, 0.92e12, 0},
+      {"desktop-ddr5", "2 channels DDR5-5600, 8 cores AVX2 at 4.5 GHz", 89.6e9, 1.15e12, 0},
+      {"server-ddr5-8ch", "8 channels DDR5-4800, 32 cores AVX-512 at 2.5 GHz", 307.2e9, 5.12e12, 0},
+      {"server-ddr5-12ch", "12 channels DDR5-4800, 96 cores AVX2-wide at 3.0 GHz", 460.8e9, 9.22e12,
+       0},
   };
   return devices;
 }
@@ -114,11 +107,8 @@ const std::vector<Device> &knownDevices() {
 Device findDevice(const std::string &name) {
   if (name == "measured") {
     MachineSpeed speed = measureMachine({});
-    return {"measured",
-            format("this machine, %d threads", speed.threads),
-            speed.bandwidth,
-            speed.flops,
-            0};
+    return {"measured", format("this machine, %d threads", speed.threads), speed.bandwidth,
+            speed.flops, 0};
   }
   std::string all = "measured";
   for (const Device &device : knownDevices()) {
@@ -126,8 +116,7 @@ Device findDevice(const std::string &name) {
       return device;
     all += ", " + device.name;
   }
-  fail(exitUsage, format("unknown device '%s'; expected one of %s",
-                         name.c_str(), all.c_str()));
+  fail(exitUsage, format("unknown device '%s'; expected one of %s", name.c_str(), all.c_str()));
 }
 
 Ceiling ceilingOf(const StepCost &cost, const Device &device) {

@@ -17,9 +17,7 @@ namespace kvasir::cli {
 const artifact::Module &moduleOf(const kvasir_model *model);
 
 /// Entries of a FlatBuffers vector that may be absent.
-template <class Vector> size_t sizeOf(const Vector *vector) {
-  return vector ? vector->size() : 0;
-}
+template <class Vector> size_t sizeOf(const Vector *vector) { return vector ? vector->size() : 0; }
 inline std::string textOf(const flatbuffers::String *text) {
   return text ? text->str() : std::string();
 }
@@ -45,8 +43,7 @@ struct StepCost {
 
 /// Index of the program that runs a step of this many tokens.
 size_t programFor(const artifact::Module &module, double tokens);
-StepCost rowCost(const artifact::Module &module, const artifact::Row &row,
-                 const StepShape &shape);
+StepCost rowCost(const artifact::Module &module, const artifact::Row &row, const StepShape &shape);
 StepCost stepCost(const artifact::Module &module, const StepShape &shape);
 
 /// Rows of a program that share a function, with their cost together.
@@ -55,8 +52,8 @@ struct PhaseGroup {
   std::vector<size_t> rows; ///< indices into the program's table
   StepCost cost;
 };
-std::vector<PhaseGroup> groupPhases(const artifact::Module &module,
-                                    size_t program, const StepShape &shape);
+std::vector<PhaseGroup> groupPhases(const artifact::Module &module, size_t program,
+                                    const StepShape &shape);
 
 /// What limits a device. Zero: not known, not counted.
 struct Device {

@@ -15,13 +15,11 @@ namespace kvasir::cli {
 inline CLI::Validator wholeNumber(int64_t least, int64_t most = INT_MAX) {
   auto check = [=](const std::string &text) {
     int64_t value = 0;
-    if (CLI::detail::lexical_cast(text, value) && value >= least &&
-        value <= most)
+    if (CLI::detail::lexical_cast(text, value) && value >= least && value <= most)
       return std::string();
     std::string range = most == INT_MAX
                             ? format("of at least %lld", (long long)least)
-                            : format("from %lld to %lld", (long long)least,
-                                     (long long)most);
+                            : format("from %lld to %lld", (long long)least, (long long)most);
     return "expected a whole number " + range + ", but got '" + text + "'";
   };
   return CLI::Validator(check, "");
@@ -31,8 +29,8 @@ inline CLI::Validator wholeNumber(int64_t least, int64_t most = INT_MAX) {
 inline CLI::Validator numberIn(double least, double most, bool open = false) {
   auto check = [=](const std::string &text) {
     double value = NAN;
-    if (CLI::detail::lexical_cast(text, value) &&
-        (open ? value > least : value >= least) && value <= most)
+    if (CLI::detail::lexical_cast(text, value) && (open ? value > least : value >= least) &&
+        value <= most)
       return std::string();
     std::string range = format("%s %g", open ? "above" : "of at least", least);
     if (std::isfinite(most))
@@ -49,8 +47,7 @@ inline void addThreads(CLI::App *app, int &threads) {
 }
 
 inline void addVariant(CLI::App *app, std::string &variant) {
-  app->add_option("--variant", variant,
-                  "CPU variant of the code; see kvasir inspect");
+  app->add_option("--variant", variant, "CPU variant of the code; see kvasir inspect");
 }
 
 } // namespace kvasir::cli

@@ -24,8 +24,7 @@ struct Share {
 
 class Forwarder {
 public:
-  Forwarder(kvasir_model *model,
-            const std::vector<std::vector<int32_t>> &prompts,
+  Forwarder(kvasir_model *model, const std::vector<std::vector<int32_t>> &prompts,
             const ForwardOptions &options, const RowSink &sink);
   std::vector<std::vector<int32_t>> run();
 
@@ -59,11 +58,9 @@ static int32_t argmax(const float *row, int32_t count) {
   return best;
 }
 
-Forwarder::Forwarder(kvasir_model *model,
-                     const std::vector<std::vector<int32_t>> &prompts,
+Forwarder::Forwarder(kvasir_model *model, const std::vector<std::vector<int32_t>> &prompts,
                      const ForwardOptions &options, const RowSink &sink)
-    : prompts(prompts), options(options), sink(sink),
-      info(infoOf(model)), chosen(prompts.size()) {
+    : prompts(prompts), options(options), sink(sink), info(infoOf(model)), chosen(prompts.size()) {
   // Every position wants its logits: keep their rows below 256 MB.
   int64_t mostRows = (int64_t(256) << 20) / (int64_t(info.vocab_size) * 4);
   mostRows = std::clamp<int64_t>(mostRows, 16, 512);
@@ -74,9 +71,7 @@ Forwarder::Forwarder(kvasir_model *model,
     int64_t total = int64_t(ids.size()) + options.greedy;
     longest = std::max(longest, total);
   }
-  groupSize = options.oneByOne
-                  ? 1
-                  : std::min(prompts.size(), size_t(info.max_requests));
+  groupSize = options.oneByOne ? 1 : std::min(prompts.size(), size_t(info.max_requests));
   for (size_t first = 0; first < prompts.size(); first += groupSize) {
     int64_t ofGroup = 0;
     for (size_t i = first; i < std::min(first + groupSize, prompts.size()); ++i)
@@ -84,8 +79,7 @@ Forwarder::Forwarder(kvasir_model *model,
     pages = std::max(pages, ofGroup);
   }
   // A greedy step has a token of every prompt.
-  stepTokens = std::max(int32_t(std::min<int64_t>(stepTokens, length)),
-                        int32_t(groupSize));
+  stepTokens = std::max(int32_t(std::min<int64_t>(stepTokens, length)), int32_t(groupSize));
   stepTokens = std::min(stepTokens, info.max_step_tokens);
   groupSize = std::min(groupSize, size_t(stepTokens));
   tokensInAll = uint64_t(length) + uint64_t(options.greedy) * prompts.size();
@@ -101,13 +95,11 @@ Forwarder::Forwarder(kvasir_model *model,
   engine = createEngine(model, engineOptions);
 }
 
-kvasir_logits
-Forwarder::forward(const std::vector<kvasir_forward_item> &items) {
+kvasir_logits Forwarder::forward(const std::vector<kvasir_forward_item> &items) {
   checkInterrupt();
   kvasir_logits logits = {};
   logits.struct_size = sizeof(logits);
-  check(kvasir_engine_forward(engine.get(), items.data(), items.size(),
-                              &logits));
+  check(kvasir_engine_forward(engine.get(), items.data(), items.size(), &logits));
   for (const kvasir_forward_item &item : items)
     tokensDone += uint64_t(item.count);
   if (options.progress)
@@ -116,8 +108,7 @@ Forwarder::forward(const std::vector<kvasir_forward_item> &items) {
 }
 
 /// Hands rows on, and keeps the first greedy id of prompts that are complete.
-void Forwarder::takeRows(const std::vector<Share> &shares,
-                         const kvasir_logits &logits) {
+void Forwarder::takeRows(const std::vector<Share> &shares, const kvasir_logits &logits) {
   const float *row = logits.data;
   for (const Share &share : shares) {
     Track &track = *share.track;
@@ -125,8 +116,7 @@ void Forwarder::takeRows(const std::vector<Share> &shares,
     track.done += size_t(share.count);
     row += size_t(share.count) * logits.stride;
     if (track.done == track.ids->size() && options.greedy > 0)
-      chosen[track.index].push_back(
-          argmax(row - logits.stride, info.vocab_size));
+      chosen[track.index].push_back(argmax(row - logits.stride, info.vocab_size));
   }
 }
 
@@ -143,8 +133,8 @@ bool Forwarder::promptStep(std::vector<Track> &tracks) {
       continue;
     room -= count;
     shares.push_back({&track, int32_t(count)});
-    items.push_back({track.sequence.get(), track.ids->data() + track.done,
-                     int32_t(count), KVASIR_ROWS_ALL});
+    items.push_back(
+        {track.sequence.get(), track.ids->data() + track.done, int32_t(count), KVASIR_ROWS_ALL});
   }
   if (shares.empty())
     return false;
@@ -155,20 +145,17 @@ bool Forwarder::promptStep(std::vector<Track> &tracks) {
 void Forwarder::greedyStep(std::vector<Track> &tracks) {
   std::vector<kvasir_forward_item> items;
   for (Track &track : tracks)
-    items.push_back({track.sequence.get(), &chosen[track.index].back(), 1,
-                     KVASIR_ROWS_LAST});
+    items.push_back({track.sequence.get(), &chosen[track.index].back(), 1, KVASIR_ROWS_LAST});
   kvasir_logits logits = forward(items);
   for (size_t i = 0; i < tracks.size(); ++i)
-    chosen[tracks[i].index].push_back(
-        argmax(logits.data + i * logits.stride, info.vocab_size));
+    chosen[tracks[i].index].push_back(argmax(logits.data + i * logits.stride, info.vocab_size));
 }
 
 void Forwarder::runGroup(size_t first, size_t count) {
   std::vector<Track> tracks;
   for (size_t i = first; i < first + count; ++i) {
     kvasir_sequence *sequence = nullptr;
-    check(kvasir_sequence_create(engine.get(),
-                                 int32_t(prompts[i].size()) + options.greedy,
+    check(kvasir_sequence_create(engine.get(), int32_t(prompts[i].size()) + options.greedy,
                                  &sequence),
           format("prompt %zu", i));
     tracks.push_back({i, &prompts[i], Sequence(sequence), 0});
@@ -186,9 +173,9 @@ std::vector<std::vector<int32_t>> Forwarder::run() {
   return std::move(chosen);
 }
 
-std::vector<std::vector<int32_t>>
-forwardAll(kvasir_model *model, const std::vector<std::vector<int32_t>> &prompts,
-           const ForwardOptions &options, const RowSink &sink) {
+std::vector<std::vector<int32_t>> forwardAll(kvasir_model *model,
+                                             const std::vector<std::vector<int32_t>> &prompts,
+                                             const ForwardOptions &options, const RowSink &sink) {
   return Forwarder(model, prompts, options, sink).run();
 }
 

@@ -27,11 +27,9 @@ struct Answer {
 
 class Generator {
 public:
-  Generator(const RunOptions &options, kvasir_model *model,
-            const std::vector<Prompt> &prompts)
-      : options(options), model(model), prompts(prompts),
-        answers(prompts.size()), streams(prompts.size() == 1 && !options.json) {
-  }
+  Generator(const RunOptions &options, kvasir_model *model, const std::vector<Prompt> &prompts)
+      : options(options), model(model), prompts(prompts), answers(prompts.size()),
+        streams(prompts.size() == 1 && !options.json) {}
   int run();
 
 private:
@@ -64,9 +62,8 @@ void Generator::createEngine() {
   kvasir_engine_options_init(&engineOptions);
   engineOptions.threads = options.threads;
   engineOptions.max_requests =
-      options.maxRequests
-          ? options.maxRequests
-          : int32_t(std::min<size_t>(prompts.size(), size_t(info.max_requests)));
+      options.maxRequests ? options.maxRequests
+                          : int32_t(std::min<size_t>(prompts.size(), size_t(info.max_requests)));
   engineOptions.max_step_tokens = options.stepTokens;
   uint64_t tokens = 0;
   for (const Prompt &prompt : prompts) {
@@ -87,8 +84,7 @@ void Generator::createEngine() {
 }
 
 /// "ID=BIAS" pairs.
-static std::vector<kvasir_logit_bias>
-parseBias(const std::vector<std::string> &texts) {
+static std::vector<kvasir_logit_bias> parseBias(const std::vector<std::string> &texts) {
   std::vector<kvasir_logit_bias> result;
   for (const std::string &text : texts) {
     char *end = nullptr;
@@ -105,8 +101,7 @@ parseBias(const std::vector<std::string> &texts) {
   return result;
 }
 
-static void overrideSampling(const RunOptions &from,
-                             kvasir_request_options &to) {
+static void overrideSampling(const RunOptions &from, kvasir_request_options &to) {
   if (from.temperature >= 0)
     to.temperature = from.temperature;
   if (from.topK >= 0)
@@ -145,8 +140,7 @@ void Generator::submitAll() {
   for (size_t i = 0; i < prompts.size(); ++i) {
     request.max_new_tokens = prompts[i].newTokens;
     request.user = &answers[i];
-    check(kvasir_engine_submit(engine.get(), prompts[i].ids.data(),
-                               prompts[i].ids.size(), &request,
+    check(kvasir_engine_submit(engine.get(), prompts[i].ids.data(), prompts[i].ids.size(), &request,
                                &answers[i].request),
           prompts.size() > 1 ? format("prompt %zu", i + 1) : "");
   }
@@ -174,10 +168,8 @@ void Generator::take(const kvasir_event &event) {
     return;
   Json top = Json::array();
   for (size_t i = 0; i < event.top_count; ++i)
-    top.push_back(
-        {{"id", event.top[i].id}, {"logprob", event.top[i].logprob}});
-  answer.logprobs.push_back(
-      {{"id", event.id}, {"logprob", event.logprob}, {"top", top}});
+    top.push_back({{"id", event.top[i].id}, {"logprob", event.top[i].logprob}});
+  answer.logprobs.push_back({{"id", event.id}, {"logprob", event.logprob}, {"top", top}});
 }
 
 void Generator::drainEvents() {
@@ -240,8 +232,7 @@ void Generator::printText(size_t index) {
     if (hasText)
       std::printf("%s\n", answer.text.c_str());
     for (size_t i = 0; !hasText && i < answer.ids.size(); ++i)
-      std::printf("%s%d%s", i ? "," : "", answer.ids[i],
-                  i + 1 < answer.ids.size() ? "" : "\n");
+      std::printf("%s%d%s", i ? "," : "", answer.ids[i], i + 1 < answer.ids.size() ? "" : "\n");
   } else if (isatty(STDOUT_FILENO) || !hasText) {
     // Into a pipe goes the text alone, byte for byte.
     std::printf("\n");
@@ -279,15 +270,12 @@ void Generator::printSummary(double seconds) {
   }
   std::string line = format("%zu prompt tokens, %zu new tokens in %s: %.1f "
                             "tokens/s",
-                            promptTokens, newTokens,
-                            formatSeconds(seconds).c_str(),
+                            promptTokens, newTokens, formatSeconds(seconds).c_str(),
                             double(newTokens) / std::max(seconds, 1e-9));
   if (started)
-    line += format("; time to first token %s",
-                   formatSeconds(first / double(started)).c_str());
+    line += format("; time to first token %s", formatSeconds(first / double(started)).c_str());
   if (continued)
-    line += format("; time per token %s",
-                   formatSeconds(perToken / double(continued)).c_str());
+    line += format("; time per token %s", formatSeconds(perToken / double(continued)).c_str());
   std::fflush(stdout);
   std::fprintf(stderr, "%s%s\n", line.c_str(),
                answers.size() > 1 ? " (means over the prompts)" : "");
@@ -319,8 +307,7 @@ int Generator::run() {
   return exitCode();
 }
 
-int generate(const RunOptions &options, kvasir_model *model,
-             const std::vector<Prompt> &prompts) {
+int generate(const RunOptions &options, kvasir_model *model, const std::vector<Prompt> &prompts) {
   return Generator(options, model, prompts).run();
 }
 

@@ -22,8 +22,7 @@ struct Options {
 } // namespace
 
 static std::string hex(const artifact::HashValue *hash) {
-  return hash ? format("%016llx%016llx",
-                       static_cast<unsigned long long>(hash->high()),
+  return hash ? format("%016llx%016llx", static_cast<unsigned long long>(hash->high()),
                        static_cast<unsigned long long>(hash->low()))
               : std::string();
 }
@@ -35,17 +34,15 @@ template <class Values> static std::string join(const Values *values) {
   return text;
 }
 
-static std::string joinTexts(
-    const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>> *texts) {
+static std::string
+joinTexts(const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>> *texts) {
   std::string text;
   for (size_t i = 0; i < sizeOf(texts); ++i)
     text += (i ? " " : "") + texts->Get(unsigned(i))->str();
   return text;
 }
 
-static Json number(float value) {
-  return std::isnan(value) ? Json(nullptr) : Json(value);
-}
+static Json number(float value) { return std::isnan(value) ? Json(nullptr) : Json(value); }
 
 static Json modelJson(const kvasir_model_info &info) {
   return {{"architecture", info.architecture},
@@ -72,12 +69,9 @@ static Json modelJson(const kvasir_model_info &info) {
 }
 
 static Json generationJson(const kvasir_model_info &info) {
-  return {{"do_sample", info.do_sample},
-          {"temperature", number(info.temperature)},
-          {"top_k", info.top_k},
-          {"top_p", number(info.top_p)},
-          {"min_p", number(info.min_p)},
-          {"repetition_penalty", number(info.repetition_penalty)}};
+  return {{"do_sample", info.do_sample}, {"temperature", number(info.temperature)},
+          {"top_k", info.top_k},         {"top_p", number(info.top_p)},
+          {"min_p", number(info.min_p)}, {"repetition_penalty", number(info.repetition_penalty)}};
 }
 
 static Json codeJson(const artifact::Module &module) {
@@ -121,8 +115,7 @@ static Json weightsJson(const artifact::Module &module) {
   return list;
 }
 
-static Json operandsJson(const artifact::Module &module,
-                         const artifact::Row &row) {
+static Json operandsJson(const artifact::Module &module, const artifact::Row &row) {
   Json list = Json::array();
   for (size_t i = 0; i < sizeOf(row.operands()); ++i) {
     const artifact::Operand &operand = *row.operands()->Get(unsigned(i));
@@ -138,22 +131,20 @@ static Json operandsJson(const artifact::Module &module,
   return list;
 }
 
-static Json rowsJson(const artifact::Module &module,
-                     const artifact::Program &program) {
+static Json rowsJson(const artifact::Module &module, const artifact::Program &program) {
   Json list = Json::array();
   for (const artifact::Row *row : *program.rows()) {
     const artifact::Cost none;
     const artifact::Cost &cost = row->cost() ? *row->cost() : none;
-    list.push_back(
-        {{"function", textOf(module.functions()->Get(row->function()))},
-         {"layer", row->layer()},
-         {"weight_bytes", cost.weight_bytes()},
-         {"bytes_per_token", cost.bytes_per_token()},
-         {"cache_bytes_per_context", cost.cache_bytes_per_context()},
-         {"flops_per_token", cost.flops_per_token()},
-         {"flops_per_row", cost.flops_per_row()},
-         {"flops_per_context", cost.flops_per_context()},
-         {"operands", operandsJson(module, *row)}});
+    list.push_back({{"function", textOf(module.functions()->Get(row->function()))},
+                    {"layer", row->layer()},
+                    {"weight_bytes", cost.weight_bytes()},
+                    {"bytes_per_token", cost.bytes_per_token()},
+                    {"cache_bytes_per_context", cost.cache_bytes_per_context()},
+                    {"flops_per_token", cost.flops_per_token()},
+                    {"flops_per_row", cost.flops_per_row()},
+                    {"flops_per_context", cost.flops_per_context()},
+                    {"operands", operandsJson(module, *row)}});
   }
   return list;
 }
@@ -188,9 +179,8 @@ static Json provenanceJson(const artifact::Module &module) {
   Json inputs = Json::array();
   for (size_t i = 0; i < sizeOf(from.inputs()); ++i) {
     const artifact::Input &input = *from.inputs()->Get(unsigned(i));
-    inputs.push_back({{"name", textOf(input.name())},
-                      {"bytes", input.size()},
-                      {"hash", hex(input.hash())}});
+    inputs.push_back(
+        {{"name", textOf(input.name())}, {"bytes", input.size()}, {"hash", hex(input.hash())}});
   }
   return {{"compiler", textOf(from.compiler())},
           {"options", joinTexts(from.options())},
@@ -216,8 +206,7 @@ static Json everything(const kvasir_model *model) {
           {"functions", functions},
           {"weights", weightsJson(module)},
           {"tokenizer", tokenizer},
-          {"chat_template", info.chat_template ? Json(info.chat_template)
-                                               : Json(nullptr)},
+          {"chat_template", info.chat_template ? Json(info.chat_template) : Json(nullptr)},
           {"generation", generationJson(info)},
           {"provenance", provenanceJson(module)}};
 }
@@ -257,8 +246,7 @@ static void printFields(const char *title, const Json &object) {
   std::printf("%s\n", title);
   for (const auto &[key, value] : object.items())
     if (!value.is_array() || value.empty() || !value[0].is_object())
-      std::printf("  %-19s %s\n", key.c_str(),
-                  value.is_null() ? "-" : cellOf(value).c_str());
+      std::printf("  %-19s %s\n", key.c_str(), value.is_null() ? "-" : cellOf(value).c_str());
 }
 
 static void printPrograms(const Json &programs, bool slots) {
@@ -275,7 +263,7 @@ static void printPrograms(const Json &programs, bool slots) {
 }
 
 static const std::vector<std::string> tableNames = {
-    "model",  "code",    "caches",   "phases",        "slots", "functions",
+    "model",   "code",      "caches",        "phases",     "slots",     "functions",
     "weights", "tokenizer", "chat-template", "generation", "provenance"};
 
 static void print(const Json &data, const std::set<std::string> &wanted) {
@@ -296,10 +284,9 @@ static void print(const Json &data, const std::set<std::string> &wanted) {
   if (wanted.count("tokenizer"))
     printFields("tokenizer", data["tokenizer"]);
   if (wanted.count("chat-template"))
-    std::printf("chat template\n%s\n",
-                data["chat_template"].is_null()
-                    ? "  -"
-                    : data["chat_template"].get<std::string>().c_str());
+    std::printf("chat template\n%s\n", data["chat_template"].is_null()
+                                           ? "  -"
+                                           : data["chat_template"].get<std::string>().c_str());
   if (wanted.count("generation"))
     printFields("generation defaults", data["generation"]);
   if (wanted.count("provenance")) {
@@ -328,15 +315,12 @@ static int inspect(const Options &options) {
     std::set<std::string> functions;
     for (const Json &row : program["rows"])
       functions.insert(row["function"].get<std::string>());
-    table.add({program["name"].get<std::string>(),
-               std::to_string(program["rows"].size()),
-               std::to_string(functions.size()),
-               std::to_string(program["slots"].size())});
+    table.add({program["name"].get<std::string>(), std::to_string(program["rows"].size()),
+               std::to_string(functions.size()), std::to_string(program["slots"].size())});
   }
   std::printf("programs (%zu), weights (%zu), caches (%zu): --all or --table "
               "shows them\n",
-              data["programs"].size(), data["weights"].size(),
-              data["caches"].size());
+              data["programs"].size(), data["weights"].size(), data["caches"].size());
   table.print(stdout);
   return exitSuccess;
 }

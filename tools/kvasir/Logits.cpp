@@ -34,8 +34,7 @@ public:
       return reject(format("prompt %zu, position %zu: id %llu is out of range: "
                            "the model has ids 0 to %d",
                            prompts.size() - 1, prompts.back().size(),
-                           static_cast<unsigned long long>(value),
-                           vocabulary - 1));
+                           static_cast<unsigned long long>(value), vocabulary - 1));
     prompts.back().push_back(static_cast<int32_t>(value));
     return true;
   }
@@ -44,8 +43,8 @@ public:
       return wrong("a number");
     return reject(format("prompt %zu, position %zu: id %lld is out of range: "
                          "the model has ids 0 to %d",
-                         prompts.size() - 1, prompts.back().size(),
-                         static_cast<long long>(value), vocabulary - 1));
+                         prompts.size() - 1, prompts.back().size(), static_cast<long long>(value),
+                         vocabulary - 1));
   }
   bool start_array(std::size_t) override {
     if (depth == 2)
@@ -56,16 +55,14 @@ public:
   }
   bool end_array() override {
     if (depth == 2 && prompts.back().empty())
-      return reject(format("prompt %zu has no ids; a prompt needs at least one",
-                           prompts.size() - 1));
+      return reject(
+          format("prompt %zu has no ids; a prompt needs at least one", prompts.size() - 1));
     --depth;
     return true;
   }
   bool null() override { return wrong("null"); }
   bool boolean(bool) override { return wrong("a boolean"); }
-  bool number_float(number_float_t, const string_t &) override {
-    return wrong("a fraction");
-  }
+  bool number_float(number_float_t, const string_t &) override { return wrong("a fraction"); }
   bool string(string_t &) override { return wrong("a string"); }
   bool binary(binary_t &) override { return wrong("binary data"); }
   bool start_object(std::size_t) override { return wrong("an object"); }
@@ -98,8 +95,8 @@ private:
 };
 } // namespace
 
-static std::vector<std::vector<int32_t>>
-readPrompts(const Options &options, const kvasir_model_info &info) {
+static std::vector<std::vector<int32_t>> readPrompts(const Options &options,
+                                                     const kvasir_model_info &info) {
   std::string text = readFile(options.idsFile);
   PromptsReader reader(info.vocab_size);
   bool good = nlohmann::json::sax_parse(text, &reader);
@@ -128,18 +125,16 @@ static int logits(const Options &options) {
   SafetensorsWriter writer(options.output);
   std::vector<size_t> logitsOf, greedyOf;
   for (size_t i = 0; i < prompts.size(); ++i)
-    logitsOf.push_back(writer.declare(format("logits_%zu", i), "F32",
-                                      {prompts[i].size(), vocabulary}));
+    logitsOf.push_back(
+        writer.declare(format("logits_%zu", i), "F32", {prompts[i].size(), vocabulary}));
   for (size_t i = 0; i < prompts.size() && options.forward.greedy > 0; ++i)
-    greedyOf.push_back(writer.declare(format("greedy_%zu", i), "I32",
-                                      {uint64_t(options.forward.greedy)}));
+    greedyOf.push_back(
+        writer.declare(format("greedy_%zu", i), "I32", {uint64_t(options.forward.greedy)}));
   writer.writeHeader();
 
-  auto sink = [&](size_t prompt, uint64_t first, size_t count,
-                  const float *data, size_t stride) {
+  auto sink = [&](size_t prompt, uint64_t first, size_t count, const float *data, size_t stride) {
     for (size_t i = 0; i < count; ++i)
-      writer.write(logitsOf[prompt], data + i * stride,
-                   (first + i) * vocabulary, vocabulary);
+      writer.write(logitsOf[prompt], data + i * stride, (first + i) * vocabulary, vocabulary);
   };
   auto greedy = forwardAll(model.get(), prompts, options.forward, sink);
   for (size_t i = 0; i < greedyOf.size(); ++i)
@@ -151,11 +146,10 @@ static int logits(const Options &options) {
 
 void addLogits(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
-  CLI::App *sub = app.add_subcommand(
-      "logits", "Write the logits of every position of given token ids");
+  CLI::App *sub =
+      app.add_subcommand("logits", "Write the logits of every position of given token ids");
   sub->add_option("model", options->model, "Artifact")->required();
-  sub->add_option("--ids", options->idsFile,
-                  "JSON file: a list of lists of ids, taken as they are")
+  sub->add_option("--ids", options->idsFile, "JSON file: a list of lists of ids, taken as they are")
       ->required();
   sub->add_option("-o,--output", options->output,
                   "Safetensors file: logits_i [n, vocab] f32 and greedy_i i32")

@@ -21,8 +21,7 @@ static const char examples[] =
 int main(int argc, char **argv) {
   if (argc > 1 && std::string_view(argv[1]) == "compile")
     return executeCompiler(argv);
-  CLI::App app("Ahead-of-time compiler and runtime for language models.",
-               "kvasir");
+  CLI::App app("Ahead-of-time compiler and runtime for language models.", "kvasir");
   app.set_version_flag("--version", std::string("kvasir ") + kvasir_version());
   app.footer(examples);
   app.require_subcommand(1);

@@ -18,21 +18,18 @@ void checkOutputPath(const std::string &path) {
   if (stat(path.c_str(), &status) == 0) {
     if (!S_ISREG(status.st_mode))
       fail(exitBadInput,
-           format("cannot write '%s': it exists and is not a regular file",
-                  path.c_str()));
+           format("cannot write '%s': it exists and is not a regular file", path.c_str()));
     return;
   }
   size_t slash = path.rfind('/');
   std::string directory = slash == std::string::npos ? "."
                           : slash == 0               ? "/"
-                                       : path.substr(0, slash);
+                                                     : path.substr(0, slash);
   if (path.empty() || slash == path.size() - 1)
-    fail(exitBadInput,
-         format("cannot write '%s': expected the name of a file",
-                path.c_str()));
+    fail(exitBadInput, format("cannot write '%s': expected the name of a file", path.c_str()));
   if (stat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
-    fail(exitBadInput, format("cannot write '%s': there is no directory '%s'",
-                              path.c_str(), directory.c_str()));
+    fail(exitBadInput,
+         format("cannot write '%s': there is no directory '%s'", path.c_str(), directory.c_str()));
 }
 
 AtomicFile::AtomicFile(std::string target) : path(std::move(target)) {
@@ -56,8 +53,7 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::failWith(const char *what) {
-  fail(exitBadInput, format("cannot %s '%s': %s", what, path.c_str(),
-                            std::strerror(errno)));
+  fail(exitBadInput, format("cannot %s '%s': %s", what, path.c_str(), std::strerror(errno)));
 }
 
 void AtomicFile::write(const void *data, size_t size, uint64_t offset) {
@@ -82,10 +78,8 @@ void AtomicFile::commit() {
   temporary.clear();
 }
 
-size_t SafetensorsWriter::declare(std::string name, const char *type,
-                                  std::vector<uint64_t> shape) {
-  uint64_t offset =
-      tensors.empty() ? 0 : tensors.back().offset + tensors.back().size;
+size_t SafetensorsWriter::declare(std::string name, const char *type, std::vector<uint64_t> shape) {
+  uint64_t offset = tensors.empty() ? 0 : tensors.back().offset + tensors.back().size;
   uint64_t size = 4;
   for (uint64_t extent : shape)
     size *= extent;
@@ -96,20 +90,18 @@ size_t SafetensorsWriter::declare(std::string name, const char *type,
 void SafetensorsWriter::writeHeader() {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   for (const Tensor &tensor : tensors)
-    header[tensor.name] = {
-        {"dtype", tensor.type},
-        {"shape", tensor.shape},
-        {"data_offsets", {tensor.offset, tensor.offset + tensor.size}}};
+    header[tensor.name] = {{"dtype", tensor.type},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {tensor.offset, tensor.offset + tensor.size}}};
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' '); // data starts aligned
-  uint64_t size = text.size(); // little endian, as all targets of this tool
+  uint64_t size = text.size();                 // little endian, as all targets of this tool
   file.write(&size, sizeof(size), 0);
   file.write(text.data(), text.size(), sizeof(size));
   dataOffset = sizeof(size) + text.size();
 }
 
-void SafetensorsWriter::write(size_t tensor, const void *data, uint64_t first,
-                              size_t count) {
+void SafetensorsWriter::write(size_t tensor, const void *data, uint64_t first, size_t count) {
   file.write(data, count * 4, dataOffset + tensors[tensor].offset + first * 4);
 }
 

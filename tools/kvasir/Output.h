@@ -41,8 +41,7 @@ public:
 
   /// `type` as safetensors spells it, e.g. "F32"; all have 4-byte elements.
   /// Returns the number of the tensor.
-  size_t declare(std::string name, const char *type,
-                 std::vector<uint64_t> shape);
+  size_t declare(std::string name, const char *type, std::vector<uint64_t> shape);
   void writeHeader();
   /// `count` elements from element `first` on.
   void write(size_t tensor, const void *data, uint64_t first, size_t count);

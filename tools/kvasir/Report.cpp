@@ -24,8 +24,7 @@ struct Options {
 };
 } // namespace
 
-std::vector<CeilingRow> ceilings(const artifact::Module &module,
-                                 const Device &device,
+std::vector<CeilingRow> ceilings(const artifact::Module &module, const Device &device,
                                  const std::vector<int> &requests,
                                  const std::vector<int> &contexts) {
   std::vector<CeilingRow> rows;
@@ -45,17 +44,14 @@ std::vector<CeilingRow> ceilings(const artifact::Module &module,
   return rows;
 }
 
-static kvasir_memory_plan planFor(const kvasir_model *model,
-                                  const Options &options) {
+static kvasir_memory_plan planFor(const kvasir_model *model, const Options &options) {
   kvasir_engine_options engine;
   kvasir_engine_options_init(&engine);
   engine.threads = options.threads;
-  engine.max_requests = *std::max_element(options.requests.begin(),
-                                          options.requests.end());
-  engine.max_context = *std::max_element(options.contexts.begin(),
-                                         options.contexts.end());
-  engine.kv_tokens = uint64_t(engine.max_requests) *
-                     ((uint64_t(engine.max_context) + 63) / 64 * 64);
+  engine.max_requests = *std::max_element(options.requests.begin(), options.requests.end());
+  engine.max_context = *std::max_element(options.contexts.begin(), options.contexts.end());
+  engine.kv_tokens =
+      uint64_t(engine.max_requests) * ((uint64_t(engine.max_context) + 63) / 64 * 64);
   return planOf(model, engine);
 }
 
@@ -78,8 +74,7 @@ static Json planJson(const kvasir_memory_plan &plan) {
 static void printPlan(const kvasir_memory_plan &plan) {
   std::printf("memory for %d requests of %d tokens, steps of up to %d tokens, "
               "%d threads\n",
-              plan.max_requests, plan.max_context, plan.max_step_tokens,
-              plan.threads);
+              plan.max_requests, plan.max_context, plan.max_step_tokens, plan.threads);
   Table table({"<part", "bytes", "<what"});
   table.add({"weights", formatBytes(double(plan.weight_bytes)),
              "mapped from the file, shared by processes"});
@@ -87,13 +82,10 @@ static void printPlan(const kvasir_memory_plan &plan) {
              format("%llu pages of 64 tokens, %s per token",
                     static_cast<unsigned long long>(plan.kv_pages),
                     formatBytes(double(plan.kv_bytes_per_token)).c_str())});
-  table.add({"workspace", formatBytes(double(plan.workspace_bytes)),
-             "arena of the step"});
-  table.add({"step tables", formatBytes(double(plan.step_bytes)),
-             "ids, positions, page tables"});
+  table.add({"workspace", formatBytes(double(plan.workspace_bytes)), "arena of the step"});
+  table.add({"step tables", formatBytes(double(plan.step_bytes)), "ids, positions, page tables"});
   table.add({"total", formatBytes(double(plan.total_bytes)),
-             format("of %s available: %s",
-                    formatBytes(double(plan.available_bytes)).c_str(),
+             format("of %s available: %s", formatBytes(double(plan.available_bytes)).c_str(),
                     plan.fits ? "fits" : "does not fit")});
   table.print(stdout);
 }
@@ -115,14 +107,12 @@ static void printPhases(const artifact::Module &module, const StepShape &shape) 
   size_t program = programFor(module, shape.tokens);
   double all = stepCost(module, shape).bytes();
   std::printf("phases of program %s: %.0f token%s at context %.0f\n",
-              textOf(module.programs()->Get(unsigned(program))->name()).c_str(),
-              shape.tokens, shape.tokens == 1 ? "" : "s", shape.context);
-  Table table({"<phase", "times", "weights", "KV cache", "other", "FLOPs",
-               "share of bytes"});
+              textOf(module.programs()->Get(unsigned(program))->name()).c_str(), shape.tokens,
+              shape.tokens == 1 ? "" : "s", shape.context);
+  Table table({"<phase", "times", "weights", "KV cache", "other", "FLOPs", "share of bytes"});
   auto row = [&](const std::string &name, size_t times, const StepCost &cost) {
     table.add({name, std::to_string(times), formatBytes(cost.weightBytes),
-               formatBytes(cost.cacheBytes), formatBytes(cost.otherBytes),
-               formatFlops(cost.flops),
+               formatBytes(cost.cacheBytes), formatBytes(cost.otherBytes), formatFlops(cost.flops),
                format("%.1f %%", all > 0 ? 100 * cost.bytes() / all : 0)});
   };
   size_t times = 0;
@@ -134,8 +124,7 @@ static void printPhases(const artifact::Module &module, const StepShape &shape) 
   table.print(stdout);
 }
 
-static Json ceilingJson(const Device &device,
-                        const std::vector<CeilingRow> &rows) {
+static Json ceilingJson(const Device &device, const std::vector<CeilingRow> &rows) {
   Json list = Json::array();
   for (const CeilingRow &row : rows)
     list.push_back({{"requests", row.requests},
@@ -151,19 +140,15 @@ static Json ceilingJson(const Device &device,
           {"decode", list}};
 }
 
-static void printCeilings(const Device &device,
-                          const std::vector<CeilingRow> &rows) {
-  std::printf("ceiling of decode on %s (%s): reads %s/s, %sFLOP/s\n",
-              device.name.c_str(), device.what.c_str(),
-              formatBytes(device.bandwidth).c_str(),
+static void printCeilings(const Device &device, const std::vector<CeilingRow> &rows) {
+  std::printf("ceiling of decode on %s (%s): reads %s/s, %sFLOP/s\n", device.name.c_str(),
+              device.what.c_str(), formatBytes(device.bandwidth).c_str(),
               device.peak > 0 ? formatFlops(device.peak).c_str() : "unknown ");
-  Table table({"requests", "context", "bytes per step", "FLOPs per step",
-               "tokens/s", "<bound by"});
+  Table table({"requests", "context", "bytes per step", "FLOPs per step", "tokens/s", "<bound by"});
   for (const CeilingRow &row : rows)
     table.add({std::to_string(row.requests), std::to_string(row.context),
                formatBytes(row.cost.bytes()), formatFlops(row.cost.flops),
-               formatRate(row.tokensPerSecond),
-               row.ceiling.memoryBound ? "memory" : "compute"});
+               formatRate(row.tokensPerSecond), row.ceiling.memoryBound ? "memory" : "compute"});
   table.print(stdout);
 }
 
@@ -196,10 +181,8 @@ static int printDevices(bool json) {
                     {"bandwidth", device.bandwidth},
                     {"peak_flops", device.peak},
                     {"memory", device.memory}});
-    table.add({device.name, formatBytes(device.bandwidth) + "/s",
-               formatFlops(device.peak),
-               device.memory > 0 ? formatBytes(device.memory) : "-",
-               device.what});
+    table.add({device.name, formatBytes(device.bandwidth) + "/s", formatFlops(device.peak),
+               device.memory > 0 ? formatBytes(device.memory) : "-", device.what});
   }
   if (json)
     printJson(list, true);
@@ -231,10 +214,9 @@ static int report(Options options) {
               true);
     return exitSuccess;
   }
-  std::printf("%s: %s, %d layers, %s parameters, %s weights, %s KV cache\n",
-              options.model.c_str(), info.architecture, info.layers,
-              formatCount(double(info.parameters)).c_str(), info.weight_type,
-              *info.kv_type ? info.kv_type : "no");
+  std::printf("%s: %s, %d layers, %s parameters, %s weights, %s KV cache\n", options.model.c_str(),
+              info.architecture, info.layers, formatCount(double(info.parameters)).c_str(),
+              info.weight_type, *info.kv_type ? info.kv_type : "no");
   printPlan(plan);
   printPhases(module, shape);
   printCeilings(device, rows);
@@ -243,22 +225,19 @@ static int report(Options options) {
 
 void addReport(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
-  CLI::App *sub = app.add_subcommand(
-      "report", "Memory, cost of each phase, and the ceiling in tokens/s");
+  CLI::App *sub =
+      app.add_subcommand("report", "Memory, cost of each phase, and the ceiling in tokens/s");
   auto *model = sub->add_option("model", options->model, "Artifact");
   sub->add_option("--device", options->device,
                   "measured (this machine, default) or a name of --devices");
   sub->add_flag("--devices", options->devices, "List the devices and stop");
-  sub->add_option("--requests", options->requests,
-                  "Requests decoded at once, such as 1,8")
+  sub->add_option("--requests", options->requests, "Requests decoded at once, such as 1,8")
       ->delimiter(',')
       ->check(wholeNumber(1));
-  sub->add_option("--context", options->contexts,
-                  "Tokens that each request has, such as 1024,4096")
+  sub->add_option("--context", options->contexts, "Tokens that each request has, such as 1024,4096")
       ->delimiter(',')
       ->check(wholeNumber(1));
-  sub->add_option("--threads", options->threads,
-                  "Worker threads of the memory plan; 0: all cores")
+  sub->add_option("--threads", options->threads, "Worker threads of the memory plan; 0: all cores")
       ->check(wholeNumber(0, 4096));
   sub->add_flag("--json", options->json, "One object: memory, phases, ceiling");
   sub->footer("Examples:\n"

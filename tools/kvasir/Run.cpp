@@ -12,10 +12,8 @@ namespace kvasir::cli {
 static constexpr int32_t defaultNewTokens = 256;
 
 /// The ids that a text stands for; an empty one stands for BOS.
-static std::vector<int32_t> idsOf(const kvasir_model *model,
-                                  const RunOptions &options,
-                                  const std::string &text,
-                                  const std::string &place) {
+static std::vector<int32_t> idsOf(const kvasir_model *model, const RunOptions &options,
+                                  const std::string &text, const std::string &place) {
   std::vector<int32_t> ids;
   try {
     ids = tokenize(model, text, !options.noSpecial);
@@ -48,19 +46,15 @@ static void addLines(const RunOptions &options, const kvasir_model *model,
   }
   if (text.empty())
     fail(exitBadInput,
-         format("'%s' is empty; expected one prompt per line",
-                options.promptsFile.c_str()));
+         format("'%s' is empty; expected one prompt per line", options.promptsFile.c_str()));
 }
 
-std::vector<Prompt> readPrompts(const RunOptions &options,
-                                const kvasir_model *model) {
+std::vector<Prompt> readPrompts(const RunOptions &options, const kvasir_model *model) {
   kvasir_model_info info = infoOf(model);
   std::vector<Prompt> prompts;
   for (const std::string &text : options.prompts)
-    prompts.push_back({text,
-                       idsOf(model, options, text,
-                             format("prompt %zu", prompts.size() + 1)),
-                       0});
+    prompts.push_back(
+        {text, idsOf(model, options, text, format("prompt %zu", prompts.size() + 1)), 0});
   for (const std::string &text : options.idPrompts) {
     prompts.push_back({"", parseIds(text, info.vocab_size), 0});
     if (prompts.back().ids.empty())
@@ -71,17 +65,15 @@ std::vector<Prompt> readPrompts(const RunOptions &options,
   for (size_t i = 0; i < prompts.size(); ++i) {
     Prompt &prompt = prompts[i];
     int64_t left = int64_t(info.max_context) - int64_t(prompt.ids.size());
-    int64_t wanted = options.newTokens > 0 ? options.newTokens
-                     : options.newTokens == 0
-                         ? std::max<int64_t>(left, 1)
-                         : std::clamp<int64_t>(left, 1, defaultNewTokens);
+    int64_t wanted = options.newTokens > 0    ? options.newTokens
+                     : options.newTokens == 0 ? std::max<int64_t>(left, 1)
+                                              : std::clamp<int64_t>(left, 1, defaultNewTokens);
     if (wanted > left)
       fail(exitBadInput,
            format("prompt %zu has %zu tokens and %lld new ones are wanted, but "
                   "the context of this artifact is %d; shorten it, lower -n, "
                   "or compile with a larger --max-context",
-                  i + 1, prompt.ids.size(), static_cast<long long>(wanted),
-                  info.max_context));
+                  i + 1, prompt.ids.size(), static_cast<long long>(wanted), info.max_context));
     prompt.newTokens = static_cast<int32_t>(wanted);
   }
   return prompts;
@@ -95,8 +87,7 @@ static int run(const RunOptions &options) {
 
 static void addSampling(CLI::App *sub, RunOptions &options) {
   const char *group = "Sampling";
-  sub->add_option("--temperature", options.temperature,
-                  "0 takes the best token always (default)")
+  sub->add_option("--temperature", options.temperature, "0 takes the best token always (default)")
       ->check(numberIn(0, INFINITY))
       ->group(group);
   sub->add_option("--top-k", options.topK, "Draw from the k best; 0: from all")
@@ -114,14 +105,11 @@ static void addSampling(CLI::App *sub, RunOptions &options) {
                   "Above 1: tokens of prompt and answer become less likely")
       ->check(numberIn(0, INFINITY, /*open=*/true))
       ->group(group);
-  sub->add_option("--seed", options.seed, "Same seed, same answer")
-      ->group(group);
-  sub->add_option("--stop", options.stop,
-                  "End before this text; may be given several times")
+  sub->add_option("--seed", options.seed, "Same seed, same answer")->group(group);
+  sub->add_option("--stop", options.stop, "End before this text; may be given several times")
       ->allow_extra_args(false)
       ->group(group);
-  sub->add_option("--stop-id", options.stopIds,
-                  "End at this id; may be given several times")
+  sub->add_option("--stop-id", options.stopIds, "End at this id; may be given several times")
       ->allow_extra_args(false)
       ->group(group);
   sub->add_option("--logit-bias", options.logitBias,
@@ -145,8 +133,7 @@ static void addLimits(CLI::App *sub, RunOptions &options) {
   sub->add_option("--step-tokens", options.stepTokens,
                   "Tokens in one step, prompts are chunked to it; 0: 256")
       ->check(wholeNumber(0));
-  sub->add_option("--kv-memory", options.kvBytes,
-                  "Memory for keys and values, such as 512M or 2G")
+  sub->add_option("--kv-memory", options.kvBytes, "Memory for keys and values, such as 512M or 2G")
       ->transform(CLI::AsSizeValue(false));
   addVariant(sub, options.variant);
 }
@@ -167,24 +154,19 @@ void addRun(CLI::App &app, Action &action) {
                   "Most new tokens; 0: what the context leaves (default 256)")
       ->check(wholeNumber(0));
   sub->add_flag("--ignore-eos", options->ignoreEos, "Go on after the model's end");
-  sub->add_flag("--no-special", options->noSpecial,
-                "Take prompts without BOS and the like");
-  sub->add_flag("--keep-special", options->keepSpecial,
-                "Show special tokens in the text");
+  sub->add_flag("--no-special", options->noSpecial, "Take prompts without BOS and the like");
+  sub->add_flag("--keep-special", options->keepSpecial, "Show special tokens in the text");
   sub->add_flag("--json", options->json, "One object per prompt and line");
   sub->add_flag("-q,--quiet", options->quiet, "No summary on standard error");
   addSampling(sub, *options);
   addLimits(sub, *options);
-  sub->footer(
-      "Examples:\n"
-      "  kvasir run llama.kvasir -p 'Once upon a time' -n 64\n"
-      "  kvasir run llama.kvasir -p 'One' -p 'Two' --temperature 0.8 --seed 7\n"
-      "  kvasir run llama.kvasir --prompts-file prompts.txt --json > out.jsonl");
+  sub->footer("Examples:\n"
+              "  kvasir run llama.kvasir -p 'Once upon a time' -n 64\n"
+              "  kvasir run llama.kvasir -p 'One' -p 'Two' --temperature 0.8 --seed 7\n"
+              "  kvasir run llama.kvasir --prompts-file prompts.txt --json > out.jsonl");
   sub->callback([=, &action] {
-    if (options->prompts.empty() && options->promptsFile.empty() &&
-        options->idPrompts.empty())
-      throw CLI::ValidationError(
-          "expected a prompt: -p TEXT, --prompts-file FILE or --ids IDS");
+    if (options->prompts.empty() && options->promptsFile.empty() && options->idPrompts.empty())
+      throw CLI::ValidationError("expected a prompt: -p TEXT, --prompts-file FILE or --ids IDS");
     action = [=] { return run(*options); };
   });
 }

@@ -49,13 +49,11 @@ struct Prompt {
 };
 
 /// Prompts from all options, tokenized and checked against the model.
-std::vector<Prompt> readPrompts(const RunOptions &options,
-                                const kvasir_model *model);
+std::vector<Prompt> readPrompts(const RunOptions &options, const kvasir_model *model);
 
 /// Decodes all prompts as one batch and prints as options say. Returns the exit
 /// code: that of the first prompt that failed, if one did.
-int generate(const RunOptions &options, kvasir_model *model,
-             const std::vector<Prompt> &prompts);
+int generate(const RunOptions &options, kvasir_model *model, const std::vector<Prompt> &prompts);
 
 } // namespace kvasir::cli
 

@@ -12,8 +12,7 @@
 namespace kvasir::cli {
 
 /// Three significant digits and a unit.
-static std::string scaled(double value, const char *const *units,
-                          size_t unitCount) {
+static std::string scaled(double value, const char *const *units, size_t unitCount) {
   size_t unit = 0;
   while (unit + 1 < unitCount && value >= 999.5) {
     value /= 1000;
@@ -41,9 +40,7 @@ std::string formatFlops(double flops) {
   return scaled(flops, units, std::size(units));
 }
 
-std::string formatRate(double rate) {
-  return format("%.*f", rate < 100 ? 1 : 0, rate);
-}
+std::string formatRate(double rate) { return format("%.*f", rate < 100 ? 1 : 0, rate); }
 
 std::string formatSeconds(double seconds) {
   if (seconds >= 1)
@@ -69,8 +66,7 @@ void Table::add(std::vector<std::string> cells) {
 /// what tables hold.
 static size_t displayWidth(const std::string &text) {
   return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(),
-                    [](char c) { return (c & 0xC0) != 0x80; }));
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
 void Table::print(FILE *stream, const char *indent) const {
@@ -97,21 +93,18 @@ void Table::print(FILE *stream, const char *indent) const {
 void printJson(const nlohmann::ordered_json &value, bool indented) {
   // Whatever a broken text holds, the output stays valid UTF-8.
   std::string text =
-      value.dump(indented ? 2 : -1, ' ', false,
-                 nlohmann::ordered_json::error_handler_t::replace);
+      value.dump(indented ? 2 : -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fputc('\n', stdout);
 }
 
 void flushOutput() {
   if (std::fflush(stdout) != 0 || std::ferror(stdout))
-    fail(exitBadInput, format("cannot write to standard output: %s",
-                              std::strerror(errno)));
+    fail(exitBadInput, format("cannot write to standard output: %s", std::strerror(errno)));
 }
 
 Progress::Progress(std::string verb, std::string unit)
-    : verb(std::move(verb)), unit(std::move(unit)),
-      visible(isatty(STDERR_FILENO)), start(now()) {}
+    : verb(std::move(verb)), unit(std::move(unit)), visible(isatty(STDERR_FILENO)), start(now()) {}
 
 void Progress::update(uint64_t done, uint64_t total) {
   double time = now();
@@ -128,10 +121,9 @@ void Progress::update(uint64_t done, uint64_t total) {
   auto amount = [&](double value) {
     return unit.empty() ? formatBytes(value) : formatCount(value);
   };
-  std::fprintf(stderr, "\r\033[K%-9s [%s] %s / %s%s%s   %s/s   %.0f s left",
-               verb.c_str(), bar.c_str(), amount(double(done)).c_str(),
-               amount(double(total)).c_str(), unit.empty() ? "" : " ",
-               unit.c_str(), amount(speed).c_str(), left);
+  std::fprintf(stderr, "\r\033[K%-9s [%s] %s / %s%s%s   %s/s   %.0f s left", verb.c_str(),
+               bar.c_str(), amount(double(done)).c_str(), amount(double(total)).c_str(),
+               unit.empty() ? "" : " ", unit.c_str(), amount(speed).c_str(), left);
   std::fflush(stderr);
 }
 

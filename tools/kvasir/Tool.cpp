@@ -94,11 +94,9 @@ int runTool(CLI::App &app, Action &action, int argc, char **argv) {
 int executeCompiler(char **argv) {
   char self[PATH_MAX];
   ssize_t length = readlink("/proc/self/exe", self, sizeof(self));
-  std::string path =
-      length > 0 ? std::string(self, static_cast<size_t>(length)) : argv[0];
+  std::string path = length > 0 ? std::string(self, static_cast<size_t>(length)) : argv[0];
   size_t slash = path.rfind('/');
-  path = (slash == std::string::npos ? "" : path.substr(0, slash + 1)) +
-         "kvasir-compile";
+  path = (slash == std::string::npos ? "" : path.substr(0, slash + 1)) + "kvasir-compile";
   // argv[1] is "compile" and becomes the name of the program.
   execv(path.c_str(), argv + 1);
   printError(format("cannot start the compiler '%s': %s; this installation "

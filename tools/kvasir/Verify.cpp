@@ -2,8 +2,8 @@
 // still compute what it computed when its probes were recorded?
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Commands.h"
-#include "Flags.h"
 #include "Cost.h"
+#include "Flags.h"
 #include "Forward.h"
 #include "Output.h"
 #include "kvasir/Artifact/Format.h"
@@ -75,21 +75,18 @@ static void keepLastRow(Probe &probe, const float *row, size_t count) {
   }
   probe.gap = count > 1 ? best - second : 0;
   size_t stride = std::max<size_t>(1, count / sampledLogits);
-  for (size_t i = 0; i < count && probe.sample.size() < sampledLogits;
-       i += stride)
+  for (size_t i = 0; i < count && probe.sample.size() < sampledLogits; i += stride)
     probe.sample.push_back(row[i]);
 }
 
-static std::vector<Probe> runProbes(kvasir_model *model,
-                                    std::vector<std::vector<int32_t>> prompts,
+static std::vector<Probe> runProbes(kvasir_model *model, std::vector<std::vector<int32_t>> prompts,
                                     int threads) {
   size_t vocabulary = size_t(infoOf(model).vocab_size);
   std::vector<Probe> probes(prompts.size());
   ForwardOptions options;
   options.threads = threads;
   options.greedy = greedyTokens;
-  auto sink = [&](size_t prompt, uint64_t first, size_t count,
-                  const float *data, size_t stride) {
+  auto sink = [&](size_t prompt, uint64_t first, size_t count, const float *data, size_t stride) {
     for (size_t i = 0; i < count; ++i) {
       addBits(probes[prompt].bits, data + i * stride, vocabulary);
       if (first + i + 1 == prompts[prompt].size())
@@ -104,8 +101,7 @@ static std::vector<Probe> runProbes(kvasir_model *model,
   return probes;
 }
 
-static std::vector<std::vector<int32_t>>
-defaultPrompts(const kvasir_model_info &info) {
+static std::vector<std::vector<int32_t>> defaultPrompts(const kvasir_model_info &info) {
   std::vector<std::vector<int32_t>> prompts;
   for (size_t length : promptLengths)
     if (int64_t(length) + greedyTokens <= info.max_context)
@@ -113,16 +109,14 @@ defaultPrompts(const kvasir_model_info &info) {
   if (prompts.empty())
     fail(exitBadInput, format("the context of %d tokens has no room for probes "
                               "of %zu tokens and %d new ones",
-                              info.max_context, promptLengths[0],
-                              greedyTokens));
+                              info.max_context, promptLengths[0], greedyTokens));
   return prompts;
 }
 
 static void record(const Options &options, kvasir_model *model) {
   kvasir_model_info info = infoOf(model);
   Json list = Json::array();
-  for (const Probe &probe :
-       runProbes(model, defaultPrompts(info), options.threads))
+  for (const Probe &probe : runProbes(model, defaultPrompts(info), options.threads))
     list.push_back({{"ids", probe.ids},
                     {"logits_hash", hex(probe.bits)},
                     {"max_abs", probe.largest},
@@ -143,8 +137,7 @@ static void record(const Options &options, kvasir_model *model) {
 /// The probes file, with every type checked.
 static Json readProbes(const std::string &path, const kvasir_model_info &info) {
   auto broken = [&](const std::string &what) {
-    fail(exitBadInput, "'" + path + "': " + what +
-                           "; record it again with kvasir verify --record");
+    fail(exitBadInput, "'" + path + "': " + what + "; record it again with kvasir verify --record");
   };
   std::string text = readFile(path, size_t(64) << 20);
   // Depth is bounded before anything is built.
@@ -166,35 +159,26 @@ static Json readProbes(const std::string &path, const kvasir_model_info &info) {
            std::all_of(object[key].begin(), object[key].end(), check);
   };
   auto isId = [&](const Json &value) {
-    return value.is_number_unsigned() &&
-           value.get<uint64_t>() < uint64_t(info.vocab_size);
+    return value.is_number_unsigned() && value.get<uint64_t>() < uint64_t(info.vocab_size);
   };
-  auto isNumber = [](const Json &value) {
-    return value.is_number() || value.is_null();
-  };
+  auto isNumber = [](const Json &value) { return value.is_number() || value.is_null(); };
   auto isText = [](const Json &object, const char *key) {
     return object.contains(key) && object[key].is_string();
   };
   auto isProbe = [&](const Json &probe) {
-    return probe.is_object() && isList(probe, "ids", isId) &&
-           !probe["ids"].empty() && isList(probe, "greedy", isId) &&
-           isList(probe, "last_logits", isNumber) &&
-           isText(probe, "logits_hash") && probe.contains("gap") &&
-           isNumber(probe["gap"]) && probe.contains("max_abs") &&
-           isNumber(probe["max_abs"]);
+    return probe.is_object() && isList(probe, "ids", isId) && !probe["ids"].empty() &&
+           isList(probe, "greedy", isId) && isList(probe, "last_logits", isNumber) &&
+           isText(probe, "logits_hash") && probe.contains("gap") && isNumber(probe["gap"]) &&
+           probe.contains("max_abs") && isNumber(probe["max_abs"]);
   };
-  if (!file.is_object() || !file.contains("format") ||
-      file["format"] != formatVersion)
+  if (!file.is_object() || !file.contains("format") || file["format"] != formatVersion)
     broken(format("expected format %d", formatVersion));
-  if (!isText(file, "artifact") || !isText(file, "variant") ||
-      !isList(file, "probes", isProbe))
+  if (!isText(file, "artifact") || !isText(file, "variant") || !isList(file, "probes", isProbe))
     broken("a field is missing, or does not suit this artifact");
   return file;
 }
 
-static double numberOf(const Json &value) {
-  return value.is_number() ? value.get<double>() : NAN;
-}
+static double numberOf(const Json &value) { return value.is_number() ? value.get<double>() : NAN; }
 
 /// Relative to max(1, max |logit|). Rounding of keys and values dominates.
 static double toleranceFor(const kvasir_model_info &info) {
@@ -203,8 +187,8 @@ static double toleranceFor(const kvasir_model_info &info) {
 }
 
 /// What is wrong with `probe`, "" when nothing is. *difference: relative.
-static std::string compare(const Json &golden, const Probe &probe, bool exact,
-                           double tolerance, double &difference) {
+static std::string compare(const Json &golden, const Probe &probe, bool exact, double tolerance,
+                           double &difference) {
   double scale = std::max(1.0, numberOf(golden["max_abs"]));
   const Json &sample = golden["last_logits"];
   difference = sample.size() == probe.sample.size() ? 0 : INFINITY;
@@ -215,19 +199,17 @@ static std::string compare(const Json &golden, const Probe &probe, bool exact,
       difference = INFINITY;
   }
   if (exact)
-    return golden["logits_hash"] == hex(probe.bits) &&
-                   golden["greedy"] == Json(probe.greedy)
+    return golden["logits_hash"] == hex(probe.bits) && golden["greedy"] == Json(probe.greedy)
                ? ""
                : "bits of the logits differ";
   if (!(difference <= tolerance))
-    return format("logits differ by %.2g of the largest, expected at most %.2g",
-                  difference, tolerance);
+    return format("logits differ by %.2g of the largest, expected at most %.2g", difference,
+                  tolerance);
   // Where two ids are nearly equal, either may be chosen.
   bool clear = numberOf(golden["gap"]) > 2 * tolerance * scale;
   if (clear && !probe.greedy.empty() && !golden["greedy"].empty() &&
       golden["greedy"][0] != probe.greedy[0])
-    return format("greedy id %d, expected %s", probe.greedy[0],
-                  golden["greedy"][0].dump().c_str());
+    return format("greedy id %d, expected %s", probe.greedy[0], golden["greedy"][0].dump().c_str());
   return "";
 }
 
@@ -241,18 +223,16 @@ static Json compareAll(const Options &options, kvasir_model *model) {
       fail(exitBadInput,
            format("'%s': a probe of %zu tokens and %d new ones exceeds the "
                   "context of %d",
-                  options.probes.c_str(), prompts.back().size(), greedyTokens,
-                  info.max_context));
+                  options.probes.c_str(), prompts.back().size(), greedyTokens, info.max_context));
   }
-  bool exact =
-      file["artifact"] == moduleHash(model) && file["variant"] == info.variant;
+  bool exact = file["artifact"] == moduleHash(model) && file["variant"] == info.variant;
   auto probes = runProbes(model, std::move(prompts), options.threads);
   Json problems = Json::array();
   double worst = 0;
   for (size_t i = 0; i < probes.size(); ++i) {
     double difference = 0;
-    std::string problem = compare(file["probes"][i], probes[i], exact,
-                                  toleranceFor(info), difference);
+    std::string problem =
+        compare(file["probes"][i], probes[i], exact, toleranceFor(info), difference);
     worst = std::max(worst, difference);
     if (!problem.empty())
       problems.push_back(format("probe %zu: %s", i, problem.c_str()));
@@ -303,17 +283,15 @@ static int verify(Options options) {
   std::printf("header, module, tokenizer and code: intact\nweights: intact, %s\n",
               formatBytes(double(info.weight_bytes)).c_str());
   if (options.record)
-    std::printf("probes: recorded on %s in %s\n", info.variant,
-                options.probes.c_str());
+    std::printf("probes: recorded on %s in %s\n", info.variant, options.probes.c_str());
   else if (!haveProbes)
     std::printf("probes: none beside the file; kvasir verify --record makes "
                 "them\n");
   else if (good)
-    std::printf("probes: %zu agree on %s (%s)\n",
-                result["probes"]["count"].get<size_t>(), info.variant,
-                result["probes"]["compared"] == "bits"
-                    ? "every bit"
-                    : "within tolerance; recorded elsewhere");
+    std::printf("probes: %zu agree on %s (%s)\n", result["probes"]["count"].get<size_t>(),
+                info.variant,
+                result["probes"]["compared"] == "bits" ? "every bit"
+                                                       : "within tolerance; recorded elsewhere");
   for (size_t i = 0; haveProbes && i < result["probes"]["problems"].size(); ++i)
     printError(result["probes"]["problems"][i].get<std::string>());
   return good ? exitSuccess : exitBadInput;
@@ -321,13 +299,12 @@ static int verify(Options options) {
 
 void addVerify(CLI::App &app, Action &action) {
   auto options = std::make_shared<Options>();
-  CLI::App *sub = app.add_subcommand(
-      "verify", "Check the hashes of all weights, and the golden probes");
+  CLI::App *sub =
+      app.add_subcommand("verify", "Check the hashes of all weights, and the golden probes");
   sub->add_option("model", options->model, "Artifact")->required();
   sub->add_flag("--record", options->record,
                 "Write golden probes: ids and logits of a few prompts");
-  sub->add_option("--probes", options->probes,
-                  "File of the probes (default MODEL.probes.json)");
+  sub->add_option("--probes", options->probes, "File of the probes (default MODEL.probes.json)");
   addVariant(sub, options->variant);
   addThreads(sub, options->threads);
   sub->add_flag("--json", options->json, "One object");

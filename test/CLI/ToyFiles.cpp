@@ -1,0 +1,45 @@
+// kvasir-toy-files DIR: artifacts of the runtime's toy model, for tests of the
+// command line: whole, without tokenizer, small, for another machine.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "ToyArtifact.h"
+
+#include <filesystem>
+#include <fstream>
+
+using namespace kvasir::test;
+
+/// Every row costs 1000 bytes of weights, 10 bytes and 2000 FLOPs per token, and
+/// 8 bytes and 4 FLOPs per context token.
+static void addCosts(kvasir::artifact::ModuleT &module) {
+  for (auto &program : module.programs)
+    for (auto &row : program->rows)
+      row->cost = std::make_unique<kvasir::artifact::Cost>(1000, 10, 8, 2000, 0, 4);
+}
+
+static void write(const std::string &path, const ToyConfig &config) {
+  std::ofstream(path, std::ios::binary) << toyArtifact(config, addCosts);
+}
+
+int main(int argc, char **argv) {
+  if (argc != 2)
+    return 1;
+  std::string directory = argv[1];
+  std::filesystem::remove_all(directory);
+  std::filesystem::create_directories(directory);
+  ToyConfig config;
+  config.tokenizer = true;
+  write(directory + "/toy.kvasir", config);
+
+  ToyConfig idsOnly;
+  write(directory + "/ids.kvasir", idsOnly);
+
+  ToyConfig small = config;
+  small.maxContext = 24;
+  small.maxRequests = 2;
+  small.bos = -1;
+  write(directory + "/small.kvasir", small);
+
+  ToyConfig alien = config;
+  alien.features = {"quantum"};
+  write(directory + "/alien.kvasir", alien);
+}
