@@ -84,7 +84,7 @@ static bool isFirstSibling(int core) {
 }
 
 std::vector<int> usableCores() {
-  std::vector<int> cores;
+  std::vector<int> cores, siblings;
   cpu_set_t *set = CPU_ALLOC(4096);
   size_t size = CPU_ALLOC_SIZE(4096);
   if (!set)
@@ -92,9 +92,9 @@ std::vector<int> usableCores() {
   if (sched_getaffinity(0, size, set) == 0)
     for (int core = 0; core < 4096; ++core)
       if (CPU_ISSET_S(core, size, set))
-        cores.push_back(core);
+        (isFirstSibling(core) ? cores : siblings).push_back(core);
   CPU_FREE(set);
-  std::stable_partition(cores.begin(), cores.end(), isFirstSibling);
+  cores.insert(cores.end(), siblings.begin(), siblings.end());
   return cores;
 }
 
