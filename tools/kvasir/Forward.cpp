@@ -87,6 +87,7 @@ Forwarder::Forwarder(kvasir_model *model, const std::vector<std::vector<int32_t>
   kvasir_engine_options engineOptions;
   kvasir_engine_options_init(&engineOptions);
   engineOptions.threads = options.threads;
+  engineOptions.poison_pages = options.poison;
   engineOptions.max_requests = int32_t(groupSize);
   engineOptions.max_step_tokens = stepTokens;
   engineOptions.max_logit_rows = stepTokens;

@@ -16,6 +16,7 @@ struct ForwardOptions {
   int chunk = 0;  ///< most tokens of one prompt in one step; 0: no bound
   int greedy = 0; ///< ids to choose after each prompt
   bool oneByOne = false;
+  bool poison = false; // pages are full of NaN when they are handed out
   bool progress = false;
 };
 

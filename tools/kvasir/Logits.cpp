@@ -117,6 +117,8 @@ static std::vector<std::vector<int32_t>> readPrompts(const Options &options,
 
 static int logits(const Options &options) {
   checkOutputPath(options.output);
+  checkNotInput(options.output, options.model);
+  checkNotInput(options.output, options.idsFile);
   Model model = loadModel(options.model, options.variant);
   kvasir_model_info info = infoOf(model.get());
   auto prompts = readPrompts(options, info);
@@ -161,6 +163,8 @@ void addLogits(CLI::App &app, Action &action) {
                   "Most tokens of a prompt in one step; 0: no bound")
       ->check(wholeNumber(0));
   addThreads(sub, options->forward.threads);
+  sub->add_flag("--poison", options->forward.poison,
+                "For tests: fill KV pages with NaN before they are used");
   sub->add_flag("--one-by-one", options->forward.oneByOne,
                 "One prompt after the other instead of one ragged batch");
   addVariant(sub, options->variant);
