@@ -31,8 +31,7 @@ enum class Code {
 class [[nodiscard]] Status {
 public:
   Status() = default;
-  Status(Code code, std::string message)
-      : errorCode(code), text(std::move(message)) {}
+  Status(Code code, std::string message) : errorCode(code), text(std::move(message)) {}
 
   static Status ok() { return Status(); }
 
@@ -53,8 +52,7 @@ inline Status error(Code code, std::string message) {
 /// A value of type T, or the Status that says why there is none. True in a
 /// condition when it holds a value.
 template <class T> class [[nodiscard]] Result {
-  static_assert(!std::is_same_v<std::decay_t<T>, Status>,
-                "a result of a status is a status");
+  static_assert(!std::is_same_v<std::decay_t<T>, Status>, "a result of a status is a status");
 
 public:
   Result(T value) : held(std::move(value)) {}
@@ -79,8 +77,7 @@ private:
 };
 
 /// printf into a string.
-[[gnu::format(printf, 1, 2)]] inline std::string format(const char *pattern,
-                                                        ...) {
+[[gnu::format(printf, 1, 2)]] inline std::string format(const char *pattern, ...) {
   va_list arguments, again;
   va_start(arguments, pattern);
   va_copy(again, arguments);

@@ -31,9 +31,8 @@ struct TokenizerOptions {
 /// it. Whatever is not understood is refused, all of it in one message. Not
 /// taken over: truncation and padding, which are the caller's business, and
 /// offsets.
-llvm::Expected<std::vector<uint8_t>>
-compileTokenizer(llvm::StringRef tokenizerJson,
-                 const TokenizerOptions &options = {});
+llvm::Expected<std::vector<uint8_t>> compileTokenizer(llvm::StringRef tokenizerJson,
+                                                      const TokenizerOptions &options = {});
 
 } // namespace kvasir
 
