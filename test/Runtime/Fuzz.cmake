@@ -1,19 +1,9 @@
-# kvasir-artifact-fuzz: the libFuzzer target with Clang; elsewhere a program that replays a corpus. The test
-# runs it over its seeds.
+# Fuzzers of what the runtime reads; with a sanitizer the replay of their seeds is checked by it.
+include(${CMAKE_CURRENT_SOURCE_DIR}/../fuzz/Target.cmake)
+set(seeds ${CMAKE_BINARY_DIR}/fuzz-seeds/artifact)
 add_executable(kvasir-artifact-seeds ../fuzz/ArtifactSeed.cpp)
 target_link_libraries(kvasir-artifact-seeds PRIVATE kvasir_toy)
-if(CMAKE_CXX_COMPILER_ID MATCHES Clang)
-  add_executable(kvasir-artifact-fuzz ../fuzz/ArtifactFuzz.cpp ../../runtime/artifact/Check.cpp
-    ../../runtime/artifact/Artifact.cpp ../../runtime/memory/Plan.cpp)
-  if(NOT KVASIR_SANITIZE MATCHES thread)
-    set(instrument -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all)
-  else()
-    set(instrument -fsanitize=fuzzer)
-  endif()
-  target_compile_options(kvasir-artifact-fuzz PRIVATE ${instrument})
-  target_link_options(kvasir-artifact-fuzz PRIVATE ${instrument})
-  target_link_libraries(kvasir-artifact-fuzz PRIVATE kvasir_runtime PkgConfig::XXHASH)
-  add_test(NAME runtime-artifact-fuzz COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/fuzz-artifact.sh
-    $<TARGET_FILE:kvasir-artifact-fuzz> $<TARGET_FILE:kvasir-artifact-seeds> 0)
-  set_tests_properties(runtime-artifact-fuzz PROPERTIES LABELS runtime TIMEOUT 300)
-endif()
+kvasir_fuzz_seeds(kvasir-artifact-seeds ${seeds})
+kvasir_fuzz(artifact ArtifactFuzz.cpp LINK kvasir_runtime SEEDS ${seeds})
+add_dependencies(kvasir-fuzz-artifact kvasir-artifact-seeds)
+kvasir_fuzz(tokenizer-table TokenizerTableFuzz.cpp LINK kvasir_tokenizer)
