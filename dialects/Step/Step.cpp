@@ -75,7 +75,8 @@ static bool admits(PhaseKind kind, Operation &op) {
   case PhaseKind::attend:
     return isa<kvasir::kv::AttendOp>(op);
   case PhaseKind::serial:
-    return isa_and_nonnull<kvasir::llm::LLMDialect, kvasir::kv::KVDialect>(op.getDialect());
+    return isRowOp(op) || isa<kvasir::llm::LinearOp, kvasir::llm::SelectRowsOp,
+                              kvasir::kv::AppendOp, kvasir::kv::AttendOp>(op);
   }
   llvm_unreachable("covered switch");
 }
@@ -93,6 +94,32 @@ static LogicalResult verifyHomes(PhaseOp phase) {
           llvm::none_of(result.getUsers(), [](Operation *user) { return isa<WriteOp>(user); }))
         return op.emitOpError("phase_c4: expected the value to be put into a buffer");
   }
+  return success();
+}
+
+/// A worker goes on with the panels that it has just computed.
+static LogicalResult verifyEpilogue(PhaseOp phase) {
+  if (phase.getKind() != PhaseKind::panels)
+    return success();
+  auto linear = *phase.getBody().front().getOps<kvasir::llm::LinearOp>().begin();
+  llvm::SmallPtrSet<Value, 8> panels(llvm::from_range, linear.getResults());
+  for (Operation *op = linear->getNextNode(); op; op = op->getNextNode()) {
+    if (isPlumbing(*op))
+      continue;
+    bool onPanels = llvm::any_of(op->getOperands(), [&](Value v) { return panels.contains(v); });
+    if (!onPanels || !op->hasTrait<kvasir::llm::ElementwiseOp>())
+      return op->emitOpError("phase_c5: expected an elementwise op on results of the linear layer");
+    panels.insert_range(op->getResults());
+  }
+  return success();
+}
+
+static LogicalResult verifyCounter(PhaseOp phase) {
+  auto counters = llvm::count_if(phase.getBody().front().getArgumentTypes(),
+                                 [](Type type) { return isa<CounterType>(type); });
+  if (phase.getKind() == PhaseKind::attend && counters != 1)
+    return phase.emitOpError("phase_c6: expected attention to have one counter, but got ")
+           << counters;
   return success();
 }
 
@@ -125,7 +152,8 @@ LogicalResult PhaseOp::verify() {
   bool wantsAnchor = getKind() == PhaseKind::panels || getKind() == PhaseKind::attend;
   if (wantsAnchor && anchors != 1)
     return emitOpError("phase_c3: expected one anchor, but got ") << anchors;
-  return verifyHomes(*this);
+  return failure(failed(verifyHomes(*this)) || failed(verifyEpilogue(*this)) ||
+                 failed(verifyCounter(*this)));
 }
 
 static LogicalResult verifyColumns(Operation *op, StringRef label, Type rows, BufferType buffer) {

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace kvasir {
@@ -24,8 +25,8 @@ namespace {
 
 /// What an argument of a phase stands for in the program that runs it.
 struct Operand {
-  Value value;                // tensor, weight or cache of the step function; null for the rest
-  step::BufferType scratch;   // a scratch buffer of this type
+  Value value;              // tensor, weight or cache of the step function; null for the rest
+  step::BufferType scratch; // a scratch buffer of this type
   bool isCounter = false;
 };
 
@@ -274,6 +275,7 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
     }
     if (failed(checkStep(step)))
       return signalPassFailure();
+    eraseUnused(step.getBody().front());
     setLayouts(module, step);
     PhaseBuilder phases(module, step);
     if (naive) {
@@ -283,6 +285,13 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
       addProgram(phases, step, "prefill", ProgramKind::prefill, 0);
     }
     step.erase();
+  }
+
+  /// A value that nobody reads has no buffer.
+  static void eraseUnused(Block &block) {
+    for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+      if (isOpTriviallyDead(&op))
+        op.erase();
   }
 
   /// Linear layers read panels; what only other ops use lies as it is.

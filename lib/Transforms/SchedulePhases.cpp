@@ -17,9 +17,7 @@ static bool isConstant(Operation *op) { return isa<llm::GetWeightOp, kv::GetCach
 // Drafts
 //===----------------------------------------------------------------------===//
 
-bool PhaseDraft::makes(Value value) const {
-  return llvm::is_contained(ops, value.getDefiningOp());
-}
+bool PhaseDraft::makes(Value value) const { return llvm::is_contained(ops, value.getDefiningOp()); }
 
 bool PhaseDraft::isRead(Value value) const {
   return llvm::any_of(value.getUsers(),
@@ -43,17 +41,27 @@ SmallVector<Value> PhaseDraft::rowValues() const {
   return values;
 }
 
+static bool isRows(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  return type && type.getRank() == 2;
+}
+
+/// The operands of an op have rows of one extent, so the first of them tells.
 step::Extent kvasir::extentOf(Value value) {
-  Operation *op = value.getDefiningOp();
-  if (isa<llm::SelectRowsOp>(op))
-    return step::Extent::rows;
-  if (isa<llm::EmbeddingOp, llm::RopeTableOp>(op))
-    return step::Extent::tokens;
-  for (Value operand : op->getOperands())
-    if (auto type = dyn_cast<RankedTensorType>(operand.getType()))
-      if (type.getRank() == 2)
-        return extentOf(operand);
-  return step::Extent::tokens;
+  while (true) {
+    Operation *op = value.getDefiningOp();
+    if (isa<llm::SelectRowsOp>(op))
+      return step::Extent::rows;
+    auto operand = llvm::find_if(op->getOperands(), isRows);
+    if (operand == op->operand_end())
+      return step::Extent::tokens;
+    value = *operand;
+  }
+}
+
+/// The rows that an op makes, or writes to a cache.
+static step::Extent extentOf(Operation *op) {
+  return op->getNumResults() == 0 ? step::Extent::tokens : extentOf(op->getResult(0));
 }
 
 std::string PhaseDraft::name() const {
@@ -192,10 +200,9 @@ private:
   /// writes a cache is never repeated; nor is the step's beginning, so that the first layer runs
   /// the same functions as the others.
   void addLinear(Operation *op) {
-    bool repeat = kind == ProgramKind::decode &&
-                  llvm::none_of(pending, [](Operation *p) {
+    bool repeat = kind == ProgramKind::decode && llvm::none_of(pending, [](Operation *p) {
                     return isa<kv::AppendOp, llm::EmbeddingOp, llm::RopeTableOp>(p);
-                });
+                  });
     if (!repeat)
       flush();
     open(step::PhaseKind::panels, pending);
@@ -203,12 +210,12 @@ private:
     pending.clear();
   }
 
-  /// Pending ops become phases of rows; a choice of rows needs a barrier before it.
+  /// Pending ops become phases of rows, one for each stretch with rows of one extent; a choice of
+  /// rows needs a barrier before it.
   void flush() {
-    size_t begin = 0;
-    for (size_t i = 0; i <= pending.size(); ++i) {
-      bool cut = i == pending.size() || isa<llm::SelectRowsOp>(pending[i]);
-      if (!cut || i == begin)
+    for (size_t begin = 0, i = 1; i <= pending.size(); ++i) {
+      if (i < pending.size() && !isa<llm::SelectRowsOp>(pending[i]) &&
+          extentOf(pending[i]) == extentOf(pending[begin]))
         continue;
       open(step::PhaseKind::rows, ArrayRef(pending).slice(begin, i - begin));
       begin = i;
@@ -223,16 +230,13 @@ private:
       return false;
     PhaseDraft &current = drafts.back();
     if (current.kind == step::PhaseKind::panels)
-      return isElementwise(op) && llvm::any_of(op->getOperands(), [&](Value v) {
-               return current.makes(v) && !llvm::is_contained(current.rowValues(), v);
-             }) && samePanels(op);
-    if (current.kind != step::PhaseKind::rows)
-      return false;
-    step::Extent extent = current.ops.front()->getNumResults() == 0
-                              ? step::Extent::tokens
-                              : extentOf(current.ops.front()->getResult(0));
-    return op->getNumResults() == 0 ? extent == step::Extent::tokens
-                                    : extentOf(op->getResult(0)) == extent;
+      return isElementwise(op) &&
+             llvm::any_of(op->getOperands(),
+                          [&](Value v) {
+                            return current.makes(v) && !llvm::is_contained(current.rowValues(), v);
+                          }) &&
+             samePanels(op);
+    return current.kind == step::PhaseKind::rows && extentOf(op) == extentOf(current.ops.front());
   }
 
   /// All operands of an epilogue op are as wide as its result by the op's own constraint.
@@ -253,21 +257,47 @@ SmallVector<PhaseDraft> kvasir::draftPhases(func::FuncOp step, ProgramKind kind)
   return divider.finish();
 }
 
+//===----------------------------------------------------------------------===//
+// What can be scheduled
+//===----------------------------------------------------------------------===//
+
+static bool hasSignature(func::FuncOp step) {
+  auto isIntegers = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && tensor.getRank() == 1 && tensor.getElementType().isInteger(32);
+  };
+  return step.getBody().hasOneBlock() &&
+         isa<func::ReturnOp>(step.getBody().front().getTerminator()) &&
+         step.getNumArguments() == 4 && llvm::all_of(step.getArgumentTypes(), isIntegers) &&
+         step.getNumResults() == 1;
+}
+
+static LogicalResult checkOp(Operation *op) {
+  if (isConstant(op) || isa<llm::LinearOp, llm::SelectRowsOp>(op) || op->hasTrait<llm::RowOp>() ||
+      isElementwise(op))
+    return success();
+  if (!isa<kv::AttendOp, kv::AppendOp>(op))
+    return op->emitError("expected an op that can be scheduled, but got ")
+           << op->getName() << "; run the phases before `schedule` first";
+  if (!isa<kv::PagedType>(op->getOperand(0).getType()))
+    return op->emitError("expected a cache that has pages, but got ")
+           << op->getOperand(0).getType() << "; run `kv-layout` first";
+  return success();
+}
+
 LogicalResult kvasir::checkStep(func::FuncOp step) {
-  bool ok = step.getBody().hasOneBlock() && step.getNumArguments() == 4 && step.getNumResults() == 1;
-  if (!ok)
+  if (!hasSignature(step))
     return step.emitError("expected @step to have one block, the arguments ids, positions, totals "
-                          "and rows, and one result");
-  for (Operation &op : step.getBody().front().without_terminator()) {
-    if (isConstant(&op) || isa<llm::LinearOp, kv::AttendOp, kv::AppendOp, llm::SelectRowsOp>(op) ||
-        op.hasTrait<llm::RowOp>() || isElementwise(&op))
-      continue;
-    op.emitError("expected an op that can be scheduled, but got ")
-        << op.getName() << "; run the phases before `schedule` first";
-    ok = false;
-  }
+                          "and rows, each tensor<?xi32>, and one result, but got ")
+           << step.getFunctionType();
+  bool ok = true;
+  for (Operation &op : step.getBody().front().without_terminator())
+    ok &= succeeded(checkOp(&op));
+  if (!ok)
+    return failure();
   Value output = step.getBody().front().getTerminator()->getOperand(0);
-  if (!output.getDefiningOp())
-    ok = false, step.emitError("expected the result to be computed by the step");
-  return success(ok);
+  if (!isRows(output) || extentOf(output) != step::Extent::rows)
+    return step.emitError("expected a result that the step computes on the rows chosen by "
+                          "llm.select_rows");
+  return success();
 }

@@ -121,3 +121,47 @@ step.phase @p kind <serial> {
   %1:2 = llm.linear %0, [%w, %w] : tensor<?x64xf32>, [!llm.weight<8x64xf32>, !llm.weight<8x64xf32>] -> tensor<?x8xf32>, tensor<?x8xf32>
   step.write %1#0, %y : tensor<?x8xf32>, !step.buffer<tokens, 8>
 }
+
+// -----
+
+step.phase @p kind <panels> {
+^bb0(%x: !step.buffer<tokens, 64>, %w: !llm.weight<64x64xf32>, %n: !llm.weight<64xf32>, %out: !step.buffer<tokens, 64>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  %1 = llm.linear %0, [%w] : tensor<?x64xf32>, [!llm.weight<64x64xf32>] -> tensor<?x64xf32>
+  // A norm needs the whole row, which other workers are still computing.
+  // expected-error @below {{phase_c5: expected an elementwise op on results of the linear layer}}
+  %2 = llm.rms_norm %1, %n {epsilon = 1.0e-05 : f32, group = 64 : i64} : tensor<?x64xf32>, !llm.weight<64xf32>
+  step.write %2, %out : tensor<?x64xf32>, !step.buffer<tokens, 64>
+}
+
+// -----
+
+step.phase @p kind <panels> {
+^bb0(%x: !step.buffer<tokens, 64>, %w: !llm.weight<8x64xf32>, %out: !step.buffer<tokens, 64>):
+  %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  %1 = llm.linear %0, [%w] : tensor<?x64xf32>, [!llm.weight<8x64xf32>] -> tensor<?x8xf32>
+  // Nobody owns panels of it.
+  // expected-error @below {{phase_c5: expected an elementwise op on results of the linear layer}}
+  %2 = llm.add %0, %0 : tensor<?x64xf32>
+  step.write %2, %out : tensor<?x64xf32>, !step.buffer<tokens, 64>
+}
+
+// -----
+
+// expected-error @below {{phase_c6: expected attention to have one counter, but got 0}}
+step.phase @p kind <attend> {
+^bb0(%q: !step.buffer<tokens, 64>, %c: !kv.paged<2x16xbf16>, %out: !step.buffer<tokens, 64>):
+  %0 = step.read %q : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  %1 = kv.attend %c, %0 {heads = 4 : i64, scale = 0.25 : f32} : !kv.paged<2x16xbf16>, tensor<?x64xf32>
+  step.write %1, %out : tensor<?x64xf32>, !step.buffer<tokens, 64>
+}
+
+// -----
+
+llm.weight @t : !llm.weight<8xf32> from <file = "m", offset = 0, stored = tensor<8xf32>>
+// Symbols are the program's business.
+// expected-error @below {{phase_c3: expected only ops of a phase of kind serial}}
+step.phase @p kind <serial> {
+  // expected-note @below {{but got llm.get_weight}}
+  %0 = llm.get_weight @t : !llm.weight<8xf32>
+}
