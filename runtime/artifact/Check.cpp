@@ -129,6 +129,9 @@ static Status checkWeight(const Weight &weight, uint64_t index,
                         weight.offset(), weight.size(), sectionSize));
   if (!weight.shape() || weight.shape()->size() > 8 || !weight.hash())
     return wrong("has no shape or no hash");
+  // The verifier aligns vectors for their lengths only, not for wider elements.
+  if (reinterpret_cast<uintptr_t>(weight.shape()->Data()) % alignof(uint64_t))
+    return wrong("has a shape that is not aligned");
   uint64_t stored = elements(*weight.shape());
   if (weight.layout() == Layout::panel16) {
     if (weight.shape()->size() != 2)
