@@ -40,11 +40,18 @@ private:
     if (std::error_code error = llvm::sys::fs::create_directories(directory))
       return llvm::errorCodeToError(error);
     // To a temporary file first: a phase's file is complete or not there.
-    return llvm::writeToOutput(path, [&](raw_ostream &out) {
-      getOperation()->print(out, OpPrintingFlags());
-      out << "\n";
-      return llvm::Error::success();
-    });
+    auto temporary = llvm::sys::fs::TempFile::create(path + ".partial-%%%%%%");
+    if (!temporary)
+      return temporary.takeError();
+    llvm::raw_fd_ostream out(temporary->FD, /*shouldClose=*/false);
+    getOperation()->print(out, OpPrintingFlags());
+    out << "\n";
+    out.flush();
+    if (std::error_code error = out.error()) {
+      out.clear_error(); // the stream would end the process otherwise
+      return llvm::joinErrors(llvm::errorCodeToError(error), temporary->discard());
+    }
+    return temporary->keep(path);
   }
 };
 } // namespace

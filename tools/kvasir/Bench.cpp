@@ -348,7 +348,11 @@ void addBench(CLI::App &app, Action &action) {
               "  kvasir bench llama.kvasir --threads 2 --batches 1,8 --prefill "
               "256 --phases\n"
               "  kvasir bench llama.kvasir --json > bench.json");
-  sub->callback([=, &action] { action = [=] { return bench(*options); }; });
+  sub->callback([=, &action] {
+    if (options->noDecode && options->noPrefill)
+      throw CLI::ValidationError("--no-decode and --no-prefill leave nothing to measure");
+    action = [=] { return bench(*options); };
+  });
 }
 
 } // namespace kvasir::cli

@@ -120,6 +120,8 @@ static void settleOutput(const Options &options) {
   Emit emit = options.compile.emit;
   if (!options.output.empty() && options.output != "-") {
     checkOutputPath(options.output);
+    checkNotInput(options.output, options.compile.input);
+    checkNotInput(options.output, options.compile.input + "/config.json");
     return;
   }
   if (emit == Emit::artifact)
@@ -333,9 +335,9 @@ int main(int argc, char **argv) {
   app.add_flag("--no-tokenizer", noTokenizer, "For token ids alone");
   app.add_option("--pack-memory", compileOptions.memoryCap,
                  "Memory for packing weights, such as 256M")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(memorySize());
   app.add_option("--threads", compileOptions.threads, "Threads that pack; 0: all cores")
-      ->check(wholeNumber(0, 4096));
+      ->check(wholeNumber(0, 1024));
   app.add_flag("--measure", options.measure,
                "Print the ceiling even where standard error is no terminal");
   app.add_flag("--json", options.json, "Print the result as one object");

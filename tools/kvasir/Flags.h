@@ -40,10 +40,24 @@ inline CLI::Validator numberIn(double least, double most, bool open = false) {
   return CLI::Validator(check, "");
 }
 
-/// --threads of every command that has it; 4096 is beyond any machine.
+/// A size in bytes, with a unit or without.
+inline CLI::Validator memorySize() {
+  auto convert = [](std::string &text) {
+    std::string given = text;
+    try {
+      if (given.find('-') == std::string::npos && CLI::AsSizeValue(false)(text).empty())
+        return std::string();
+    } catch (const CLI::ValidationError &) { // more than 64 bits
+    }
+    return "expected a size in bytes such as 512M or 2G, but got '" + given + "'";
+  };
+  return CLI::Validator(convert, "SIZE", "");
+}
+
+/// --threads of every command that has it, up to what an engine takes.
 inline void addThreads(CLI::App *app, int &threads) {
   app->add_option("--threads", threads, "Worker threads; 0: all cores")
-      ->check(wholeNumber(0, 4096));
+      ->check(wholeNumber(0, 1024));
 }
 
 inline void addVariant(CLI::App *app, std::string &variant) {

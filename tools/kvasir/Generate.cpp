@@ -80,7 +80,13 @@ void Generator::createEngine() {
     if (!planOf(model, engineOptions).fits)
       engineOptions.kv_tokens = 0;
   }
-  engine = cli::createEngine(model, engineOptions);
+  try {
+    engine = cli::createEngine(model, engineOptions);
+  } catch (Failure &failure) {
+    if (failure.exitCode == exitDoesNotFit)
+      failure.message += "; see --kv-memory, --max-requests and --step-tokens";
+    throw;
+  }
 }
 
 /// "ID=BIAS" pairs.
@@ -277,6 +283,9 @@ void Generator::printSummary(double seconds) {
   if (continued)
     line += format("; time per token %s", formatSeconds(perToken / double(continued)).c_str());
   std::fflush(stdout);
+  // Text that went into a pipe has no line end, and both may go to one log.
+  if (streams && hasText && !isatty(STDOUT_FILENO))
+    std::fprintf(stderr, "\n");
   std::fprintf(stderr, "%s%s\n", line.c_str(),
                answers.size() > 1 ? " (means over the prompts)" : "");
 }

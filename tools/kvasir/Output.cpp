@@ -32,6 +32,14 @@ void checkOutputPath(const std::string &path) {
          format("cannot write '%s': there is no directory '%s'", path.c_str(), directory.c_str()));
 }
 
+void checkNotInput(const std::string &path, const std::string &input) {
+  struct stat target, source;
+  if (stat(path.c_str(), &target) == 0 && stat(input.c_str(), &source) == 0 &&
+      target.st_dev == source.st_dev && target.st_ino == source.st_ino)
+    fail(exitBadInput,
+         format("cannot write '%s': it is the input; write to another file", path.c_str()));
+}
+
 AtomicFile::AtomicFile(std::string target) : path(std::move(target)) {
   checkOutputPath(path);
   temporary = path + ".partial-XXXXXX";

@@ -14,6 +14,9 @@ namespace kvasir::cli {
 /// there now, if anything, is a regular file.
 void checkOutputPath(const std::string &path);
 
+/// Fails if writing to `path` would replace `input`, which is read for it.
+void checkNotInput(const std::string &path, const std::string &input);
+
 /// Written under another name in the same directory; commit() gives it its
 /// own. Without commit nothing is left behind.
 class AtomicFile {

@@ -238,7 +238,7 @@ void addReport(CLI::App &app, Action &action) {
       ->delimiter(',')
       ->check(wholeNumber(1));
   sub->add_option("--threads", options->threads, "Worker threads of the memory plan; 0: all cores")
-      ->check(wholeNumber(0, 4096));
+      ->check(wholeNumber(0, 1024));
   sub->add_flag("--json", options->json, "One object: memory, phases, ceiling");
   sub->footer("Examples:\n"
               "  kvasir report llama.kvasir\n"

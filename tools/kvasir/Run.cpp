@@ -46,7 +46,8 @@ static void addLines(const RunOptions &options, const kvasir_model *model,
   }
   if (text.empty())
     fail(exitBadInput,
-         format("'%s' is empty; expected one prompt per line", options.promptsFile.c_str()));
+         (options.promptsFile == "-" ? "standard input" : "'" + options.promptsFile + "'") +
+             " is empty; expected one prompt per line");
 }
 
 std::vector<Prompt> readPrompts(const RunOptions &options, const kvasir_model *model) {
@@ -105,7 +106,9 @@ static void addSampling(CLI::App *sub, RunOptions &options) {
                   "Above 1: tokens of prompt and answer become less likely")
       ->check(numberIn(0, INFINITY, /*open=*/true))
       ->group(group);
-  sub->add_option("--seed", options.seed, "Same seed, same answer")->group(group);
+  sub->add_option("--seed", options.seed, "Same seed, same answer")
+      ->check(wholeNumber(0, INT64_MAX))
+      ->group(group);
   sub->add_option("--stop", options.stop, "End before this text; may be given several times")
       ->allow_extra_args(false)
       ->group(group);
@@ -134,7 +137,7 @@ static void addLimits(CLI::App *sub, RunOptions &options) {
                   "Tokens in one step, prompts are chunked to it; 0: 256")
       ->check(wholeNumber(0));
   sub->add_option("--kv-memory", options.kvBytes, "Memory for keys and values, such as 512M or 2G")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(memorySize());
   addVariant(sub, options.variant);
 }
 
@@ -167,6 +170,8 @@ void addRun(CLI::App &app, Action &action) {
   sub->callback([=, &action] {
     if (options->prompts.empty() && options->promptsFile.empty() && options->idPrompts.empty())
       throw CLI::ValidationError("expected a prompt: -p TEXT, --prompts-file FILE or --ids IDS");
+    if (options->logprobs >= 0 && !options->json)
+      throw CLI::ValidationError("--logprobs are printed with --json only: expected both");
     action = [=] { return run(*options); };
   });
 }

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cerrno>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -254,10 +255,13 @@ static void verifyWeights(const kvasir_model *model) {
 }
 
 static int verify(Options options) {
-  if (options.probes.empty())
+  bool chosen = !options.probes.empty();
+  if (!chosen)
     options.probes = options.model + ".probes.json";
-  if (options.record)
+  if (options.record) {
     checkOutputPath(options.probes);
+    checkNotInput(options.probes, options.model);
+  }
   Model model = loadModel(options.model, options.variant);
   kvasir_model_info info = infoOf(model.get());
   verifyWeights(model.get());
@@ -274,6 +278,9 @@ static int verify(Options options) {
     std::fclose(file);
     haveProbes = true;
     result["probes"] = compareAll(options, model.get());
+  } else if (chosen) {
+    fail(exitBadInput, format("cannot open '%s': %s; kvasir verify --record makes it",
+                              options.probes.c_str(), std::strerror(errno)));
   }
   bool good = !haveProbes || result["probes"]["problems"].empty();
   if (options.json) {
