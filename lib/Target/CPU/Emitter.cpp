@@ -100,6 +100,8 @@ Value Emitter::at(Value pointer, Value bytes) {
 Value Emitter::at(Value pointer, int64_t bytes) {
   if (bytes == 0)
     return pointer;
+  if (!llvm::isInt<32>(bytes)) // more than a constant index of the op can say
+    return at(pointer, c(bytes));
   return LLVM::GEPOp::create(b, ptr(), b.getI8Type(), pointer,
                              ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(bytes)});
 }
