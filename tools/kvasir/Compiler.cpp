@@ -191,7 +191,8 @@ std::string Compiler::describe() const {
   }
   std::string text;
   llvm::raw_string_ostream out(text);
-  out << textField("architecture") << ", " << modelNumber("layers") << " layers, "
+  int64_t layers = modelNumber("layers");
+  out << textField("architecture") << ", " << layers << (layers == 1 ? " layer, " : " layers, ")
       << llvm::format("%.3g %sparameters, ", parameters, unit) << textField("weight_type");
   return text;
 }
