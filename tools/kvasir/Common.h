@@ -127,7 +127,8 @@ private:
   std::string unit;
   bool visible;
   bool drawn = false;
-  double start = 0;
+  double start = 0;    ///< seconds, of the first update
+  uint64_t before = 0; ///< done by then
   double last = 0;
 };
 

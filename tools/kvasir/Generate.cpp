@@ -83,7 +83,7 @@ void Generator::createEngine() {
   try {
     engine = cli::createEngine(model, engineOptions);
   } catch (Failure &failure) {
-    if (failure.exitCode == exitDoesNotFit)
+    if (failure.message.find("kv_") != std::string::npos) // names options of the C API
       failure.message += "; see --kv-memory, --max-requests and --step-tokens";
     throw;
   }

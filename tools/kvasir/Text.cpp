@@ -104,26 +104,31 @@ void flushOutput() {
 }
 
 Progress::Progress(std::string verb, std::string unit)
-    : verb(std::move(verb)), unit(std::move(unit)), visible(isatty(STDERR_FILENO)), start(now()) {}
+    : verb(std::move(verb)), unit(std::move(unit)), visible(isatty(STDERR_FILENO)) {}
 
 void Progress::update(uint64_t done, uint64_t total) {
   double time = now();
   if (!visible || total == 0 || (done < total && time - last < 0.1))
     return;
   last = time;
+  if (!drawn) { // what was done before does not count as speed
+    start = time;
+    before = done;
+  }
   drawn = true;
   double share = std::min(1.0, double(done) / double(total));
-  double speed = double(done) / std::max(time - start, 1e-3);
-  double left = speed > 0 ? double(total - done) / speed : 0;
   size_t filled = static_cast<size_t>(share * 36);
   std::string bar = std::string(filled, '=') + (filled < 36 ? ">" : "");
   bar.resize(36, ' ');
   auto amount = [&](double value) {
-    return unit.empty() ? formatBytes(value) : formatCount(value);
+    return unit.empty() ? formatBytes(value) : formatCount(value) + " " + unit;
   };
-  std::fprintf(stderr, "\r\033[K%-9s [%s] %s / %s%s%s   %s/s   %.0f s left", verb.c_str(),
-               bar.c_str(), amount(double(done)).c_str(), amount(double(total)).c_str(),
-               unit.empty() ? "" : " ", unit.c_str(), amount(speed).c_str(), left);
+  std::string line = format("%-9s [%s] %s / %s", verb.c_str(), bar.c_str(),
+                            amount(double(done)).c_str(), amount(double(total)).c_str());
+  double speed = time > start ? double(done - before) / (time - start) : 0;
+  if (speed > 0)
+    line += format("   %s/s   %.0f s left", amount(speed).c_str(), double(total - done) / speed);
+  std::fprintf(stderr, "\r\033[K%s", line.c_str());
   std::fflush(stderr);
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace kvasir::cli {
@@ -79,7 +80,19 @@ static int guarded(const std::function<int()> &function) {
   }
 }
 
+/// The next file to be opened would take the place of a standard stream that is closed, and get
+/// what is printed there. Writing to what is put here fails, as it should.
+static void holdStandardStreams() {
+  int file;
+  do
+    file = open("/dev/null", O_RDONLY);
+  while (file >= 0 && file <= STDERR_FILENO);
+  if (file >= 0)
+    close(file);
+}
+
 int runTool(CLI::App &app, Action &action, int argc, char **argv) {
+  holdStandardStreams();
   catchInterrupts();
   return guarded([&] {
     bool done = false;
