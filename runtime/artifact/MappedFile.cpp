@@ -20,7 +20,8 @@ static Status systemError(Code code, const char *what,
 static Result<MappedFile> nothing(Status status) { return status; }
 
 Result<MappedFile> MappedFile::open(const std::string &path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK a FIFO would wait for its writer.
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
     return nothing(systemError(
         errno == ENOENT ? Code::notFound : Code::unavailable, "open", path));
