@@ -116,6 +116,24 @@ std::optional<uint32_t> addRegex(Compilation &compilation, const llvm::Twine &pa
 /// Index of the pattern that matches `text`.
 uint32_t addLiteralRegex(Compilation &compilation, llvm::StringRef text);
 
+/// A Replace step, of the normalizers or of the decoders: `add(kind)` makes the step of the table.
+template <typename Kind, typename Add>
+void compileReplace(Compilation &compilation, ObjectReader &reader, Add add) {
+  reader.allow({"type", "pattern", "content"});
+  std::string content = reader.needString("content", false);
+  std::optional<Pattern> pattern =
+      readPattern(compilation, reader.member("pattern"), reader.memberPath("pattern"));
+  if (!pattern)
+    return;
+  bool regex = pattern->isRegex || pattern->literal.empty();
+  auto &step = add(regex ? Kind::replace_regex : Kind::replace_literal);
+  step.content = content;
+  step.text = pattern->literal;
+  if (regex)
+    step.regex = pattern->isRegex ? pattern->regex : addLiteralRegex(compilation, pattern->literal);
+}
+
+
 /// Members that hold one character, and those of Metaspace, which is a
 /// pre-tokenizer and a decoder.
 std::string readCharacter(ObjectReader &reader, const char *key);

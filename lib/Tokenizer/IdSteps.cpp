@@ -115,7 +115,8 @@ public:
       strip.start = reader.number("start", 0);
       strip.stop = reader.number("stop", 0);
     } else if (type == "Replace") {
-      replace(reader);
+      compileReplace<fb::DecoderKind>(
+          compilation, reader, [&](auto kind) -> auto & { return add(kind); });
     } else if (type == "Metaspace") {
       fb::DecoderStepT &step = add(Kind::metaspace);
       bool split = false;
@@ -136,23 +137,6 @@ private:
     steps.push_back(std::make_unique<fb::DecoderStepT>());
     steps.back()->kind = kind;
     return *steps.back();
-  }
-
-  void replace(ObjectReader &reader) {
-    reader.allow({"type", "pattern", "content"});
-    std::string content = reader.needString("content", false);
-    std::optional<Pattern> pattern =
-        readPattern(compilation, reader.member("pattern"), reader.memberPath("pattern"));
-    if (!pattern)
-      return;
-    bool regex = pattern->isRegex || pattern->literal.empty();
-    fb::DecoderStepT &step =
-        add(regex ? fb::DecoderKind::replace_regex : fb::DecoderKind::replace_literal);
-    step.content = content;
-    step.text = pattern->literal;
-    if (regex)
-      step.regex =
-          pattern->isRegex ? pattern->regex : addLiteralRegex(compilation, pattern->literal);
   }
 
   Compilation &compilation;

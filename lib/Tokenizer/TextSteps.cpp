@@ -40,7 +40,8 @@ public:
       reader.allow({"type", "prepend"});
       add(Kind::prepend).text = reader.needString("prepend", false);
     } else if (type == "Replace") {
-      replace(reader);
+      compileReplace<fb::NormalizerKind>(
+          compilation, reader, [&](auto kind) -> auto & { return add(kind); });
     } else if (type == "BertNormalizer") {
       bert(reader);
     } else {
@@ -57,23 +58,6 @@ private:
     steps.push_back(std::make_unique<fb::NormalizerStepT>());
     steps.back()->kind = kind;
     return *steps.back();
-  }
-
-  void replace(ObjectReader &reader) {
-    reader.allow({"type", "pattern", "content"});
-    std::string content = reader.needString("content", false);
-    std::optional<Pattern> pattern =
-        readPattern(compilation, reader.member("pattern"), reader.memberPath("pattern"));
-    if (!pattern)
-      return;
-    bool regex = pattern->isRegex || pattern->literal.empty();
-    fb::NormalizerStepT &step =
-        add(regex ? fb::NormalizerKind::replace_regex : fb::NormalizerKind::replace_literal);
-    step.content = content;
-    step.text = pattern->literal;
-    if (regex)
-      step.regex =
-          pattern->isRegex ? pattern->regex : addLiteralRegex(compilation, pattern->literal);
   }
 
   void bert(ObjectReader &reader) {
