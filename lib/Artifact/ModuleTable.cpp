@@ -3,6 +3,7 @@
 #include "ModuleTable.h"
 
 #include "kvasir-c/abi.h"
+#include "kvasir/Artifact/Format.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 
@@ -187,7 +188,7 @@ flatbuffers::Offset<Model> TableBuilder::addModel() {
 Limits TableBuilder::limits() {
   uint32_t context = options.maxContext;
   if (context == 0)
-    context = model.integer("max_context", 0, 0, maxInt);
+    context = std::min<uint32_t>(model.integer("max_context", 0, 0, maxInt), artifact::mostContext);
   return Limits(context, options.maxRequests, options.maxStepTokens);
 }
 
@@ -284,6 +285,21 @@ flatbuffers::Offset<Provenance> TableBuilder::addProvenance() {
   return CreateProvenance(fbb, compiler, told, inputVector);
 }
 
+/// A limit that runtimes refuse; empty if there is none.
+static std::string checkLimits(const Limits &limits) {
+  struct Limit {
+    const char *name;
+    uint32_t value, most;
+  };
+  for (const Limit &limit : {Limit{"context", limits.max_context(), artifact::mostContext},
+                             Limit{"requests", limits.max_requests(), artifact::mostRequests},
+                             Limit{"step tokens", limits.max_step_tokens(), artifact::mostStepTokens}})
+    if (limit.value == 0 || limit.value > limit.most)
+      return std::string("expected a maximum of ") + limit.name + " from 1 to " +
+             std::to_string(limit.most) + ", but got " + std::to_string(limit.value);
+  return "";
+}
+
 /// What runtimes refuse must not be written.
 llvm::Error TableBuilder::check() {
   int64_t vocabulary = model.integer("vocab_size", 0, 0, maxInt);
@@ -306,6 +322,8 @@ llvm::Error TableBuilder::check() {
       model.integer("max_context", 0, 0, maxInt) == 0)
     problem = "expected a maximum context, but there is none in the options "
               "or in llm.model";
+  if (problem.empty())
+    problem = checkLimits(limits());
   if (problem.empty() && options.codeObjects.empty())
     problem = "expected at least one code object";
   if (problem.empty())

@@ -16,9 +16,6 @@ using namespace artifact;
 constexpr uint64_t maxBytes = uint64_t(1) << 50;
 constexpr uint64_t maxBytesPerToken = uint64_t(1) << 32;
 constexpr uint64_t maxDimension = uint64_t(1) << 31;
-constexpr uint32_t maxContext = 1u << 28;
-constexpr uint32_t maxRequests = 1u << 16;
-constexpr uint32_t maxStepTokens = 1u << 20;
 constexpr uint32_t maxVocabulary = 1u << 28;
 constexpr uint32_t maxRows = 1u << 20;
 
@@ -92,11 +89,11 @@ static Status checkLimits(const Limits &limits) {
           format("limit %s is %u, expected 1 to %u", name, value, most));
     return Status::ok();
   };
-  if (Status s = check("max_context", limits.max_context(), maxContext); !s)
+  if (Status s = check("max_context", limits.max_context(), mostContext); !s)
     return s;
-  if (Status s = check("max_requests", limits.max_requests(), maxRequests); !s)
+  if (Status s = check("max_requests", limits.max_requests(), mostRequests); !s)
     return s;
-  return check("max_step_tokens", limits.max_step_tokens(), maxStepTokens);
+  return check("max_step_tokens", limits.max_step_tokens(), mostStepTokens);
 }
 
 /// Product of shape entries; 0 when it is not below maxBytes.
@@ -156,7 +153,7 @@ static Status checkCache(const Cache &cache, uint64_t index) {
       cache.head_size() == 0 || cache.head_size() > (1u << 16))
     return wrong(
         format("has %u heads of size %u", cache.kv_heads(), cache.head_size()));
-  if (cache.window() > maxContext)
+  if (cache.window() > mostContext)
     return wrong(format("has a window of %u tokens", cache.window()));
   uint64_t needed = uint64_t(cache.kv_heads()) * cache.head_size() * 2 *
                     KVASIR_PAGE_TOKENS * elementSize(cache.type());

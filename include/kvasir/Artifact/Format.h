@@ -19,6 +19,12 @@ constexpr char magic[8] = {'K', 'V', 'A', 'S', 'I', 'R', '\r', '\n'};
 /// Sections (module, tokenizer, code objects, weights) start at multiples of this.
 constexpr uint64_t sectionAlignment = 4096;
 
+/// The most that an artifact may allow in its limits: far above any real model, and small enough
+/// that products of sizes fit 64 bits. Runtimes refuse more, compilers do not write it.
+constexpr uint32_t mostContext = 1u << 28;
+constexpr uint32_t mostRequests = 1u << 16;
+constexpr uint32_t mostStepTokens = 1u << 20;
+
 /// XXH3 128-bit hash (seed 0) as two little-endian words.
 struct Hash {
   uint64_t low = 0;
