@@ -206,15 +206,15 @@ void Emitter::loopBy(Value from, Value to, Value step, Body body) {
 }
 
 SmallVector<Value> Emitter::fold(Value from, Value to, int64_t step, ValueRange init, Fold body) {
-  auto loop = scf::ForOp::create(
-      b, from, to, c(step), init, [&](OpBuilder &, Location, Value i, ValueRange values) {
-        OpBuilder::InsertionGuard guard(b);
-        Block *block = i.getParentBlock();
-        b.setInsertionPointToEnd(block);
-        SmallVector<Value> next = body(i, values);
-        b.setInsertionPointToEnd(block);
-        scf::YieldOp::create(b, next);
-      });
+  auto loop = scf::ForOp::create(b, from, to, c(step), init,
+                                 [&](OpBuilder &, Location, Value i, ValueRange values) {
+                                   OpBuilder::InsertionGuard guard(b);
+                                   Block *block = i.getParentBlock();
+                                   b.setInsertionPointToEnd(block);
+                                   SmallVector<Value> next = body(i, values);
+                                   b.setInsertionPointToEnd(block);
+                                   scf::YieldOp::create(b, next);
+                                 });
   return SmallVector<Value>(loop.getResults());
 }
 
