@@ -265,8 +265,8 @@ typedef struct kvasir_logit_bias {
 typedef struct kvasir_request_options {
   size_t struct_size;
   int32_t max_new_tokens;    /* >= 1; prompt + this must not exceed the engine's max_context;
-                                0: as many as context and KV pages leave (with longrope the result
-                                then depends on these limits) */
+                                0: as many as context and KV pages leave (longrope then counts the
+                                request as long as the artifact admits) */
   float temperature;         /* >= 0; 0: greedy (default) */
   int32_t top_k;             /* 0: off */
   float top_p;               /* (0, 1]; 1: off */

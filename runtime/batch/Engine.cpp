@@ -3,6 +3,7 @@
 #include "batch/Engine.h"
 
 #include "support/Clock.h"
+#include "support/FloatingPoint.h"
 
 #include <algorithm>
 #include <cmath>
@@ -72,6 +73,9 @@ Status Engine::prepare(RequestSpec &spec) const {
     while (most > 1 && pages(most) > have)
       most = std::max<int64_t>(1, std::min(most - 1, have * 64 - prompt + 1));
     spec.maxNewTokens = static_cast<int32_t>(most);
+    // Without a maximum of its own a request counts as long as the artifact admits, so that its
+    // result does not depend on this engine's limits.
+    spec.declaredTotal = static_cast<int32_t>(source->module().limits()->max_context());
   }
   for (int32_t id : spec.stopIds)
     if (!isId(id))
@@ -236,6 +240,7 @@ void Engine::publish() {
 }
 
 Status Engine::stepUnlocked(bool &more) {
+  FloatingPointScope floatingPoint; // sampling computes too
   double begin = now(), computed = totals.compute_seconds;
   uint64_t promptTokens = totals.prompt_tokens;
   intake();

@@ -61,7 +61,8 @@ int32_t KvCache::take() {
   return page;
 }
 
-CachedTokens::CachedTokens(int32_t total) : mostTokens(total) {
+CachedTokens::CachedTokens(int32_t total, int32_t declared)
+    : mostTokens(total), declared(declared ? declared : total) {
   pages.reserve(pagesFor(total));
 }
 

@@ -44,11 +44,13 @@ private:
 /// back and leave -1.
 class CachedTokens {
 public:
-  /// Reserves for `total` tokens, so that growing allocates nothing.
-  explicit CachedTokens(int32_t total);
+  /// Reserves for `total` tokens, so that growing allocates nothing. `declared` is the length that
+  /// compiled code is told (longrope chooses its factors by it); 0: `total`.
+  explicit CachedTokens(int32_t total, int32_t declared = 0);
 
   int32_t length() const { return tokens; }
   int32_t total() const { return mostTokens; }
+  int32_t declaredTotal() const { return declared; }
   const std::vector<int32_t> &pageList() const { return pages; }
 
   /// Pages that are missing before `length` tokens fit.
@@ -72,6 +74,7 @@ private:
   int32_t dropped = 0; // leading pages that have been given back
   int32_t tokens = 0;
   int32_t mostTokens;
+  int32_t declared;
 };
 
 /// The most pages that a text of `total` tokens holds at once, when it grows by

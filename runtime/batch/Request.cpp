@@ -20,7 +20,7 @@ static RequestSpec withoutPrompt(RequestSpec spec) {
 Request::Request(uint64_t id, RequestSpec given, std::vector<int32_t> eosIds,
                  const Tokenizer *tokenizer)
     : id(id), spec(withoutPrompt(given)), tokens(given.prompt),
-      cached(totalTokens(given)),
+      cached(totalTokens(given), given.declaredTotal),
       promptLength(static_cast<int32_t>(given.prompt.size())),
       eos(std::move(eosIds)), matcher(spec.stops), submitted(now()) {
   tokens.reserve(totalTokens(given));

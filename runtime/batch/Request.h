@@ -19,6 +19,7 @@ namespace kvasir::rt {
 struct RequestSpec {
   std::vector<int32_t> prompt;
   int32_t maxNewTokens = 0; // 0: as many as context and pages leave
+  int32_t declaredTotal = 0; // length that compiled code is told; 0: prompt + maxNewTokens
   SamplingOptions sampling;
   std::vector<std::string> stops;
   std::vector<int32_t> stopIds;

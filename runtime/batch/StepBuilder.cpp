@@ -40,7 +40,7 @@ void StepBuilder::add(const CachedTokens &cached, std::span<const int32_t> add,
     blockToken.push_back(first + i);
     blockTokens.push_back(std::min(count - i, KVASIR_BLOCK_TOKENS));
   }
-  requestTotal.push_back(cached.total());
+  requestTotal.push_back(cached.declaredTotal());
   const std::vector<int32_t> &pages = cached.pageList();
   pageTable.insert(pageTable.end(), pages.begin(), pages.end());
   pageTable.resize(size_t(request + 1) * pageStride, -1);

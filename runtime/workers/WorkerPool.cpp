@@ -3,38 +3,13 @@
 #include "workers/WorkerPool.h"
 
 #include "memory/Machine.h"
+#include "support/FloatingPoint.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <system_error>
 
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
-
 namespace kvasir::rt {
-
-/// Round to nearest, denormals kept, exceptions masked; the old state comes
-/// back at the end.
-class FloatingPointScope {
-public:
-#if defined(__x86_64__)
-  FloatingPointScope() : saved(_mm_getcsr()) { _mm_setcsr(0x1f80); }
-  ~FloatingPointScope() { _mm_setcsr(saved); }
-
-private:
-  unsigned saved;
-#elif defined(__aarch64__)
-  FloatingPointScope() {
-    __asm__ volatile("mrs %0, fpcr" : "=r"(saved));
-    __asm__ volatile("msr fpcr, %0" ::"r"(uint64_t(0)));
-  }
-  ~FloatingPointScope() { __asm__ volatile("msr fpcr, %0" ::"r"(saved)); }
-
-private:
-  uint64_t saved;
-#endif
-};
 
 static void bindTo(pthread_t thread, int core) {
   if (core < 0 || core >= CPU_SETSIZE)
