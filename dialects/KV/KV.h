@@ -3,6 +3,7 @@
 #ifndef KVASIR_DIALECTS_KV_H
 #define KVASIR_DIALECTS_KV_H
 
+#include "dialects/LLM/LLM.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
@@ -12,14 +13,13 @@
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "dialects/LLM/LLM.h"
 
 namespace kvasir::kv {
 /// The memory of all caches, for side effects.
 struct CacheResource : public mlir::SideEffects::Resource::Base<CacheResource> {
   llvm::StringRef getName() final { return "kv"; }
 };
-}
+} // namespace kvasir::kv
 
 #include "dialects/KV/KVDialect.h.inc"
 #include "dialects/KV/KVEnums.h.inc"

@@ -20,7 +20,7 @@ class RowOp : public mlir::OpTrait::TraitBase<ConcreteType, RowOp> {};
 /// An op whose result at an element depends on that element of its operands only.
 template <typename ConcreteType>
 class ElementwiseOp : public mlir::OpTrait::TraitBase<ConcreteType, ElementwiseOp> {};
-}
+} // namespace kvasir::llm
 
 #include "dialects/LLM/LLMDialect.h.inc"
 #include "dialects/LLM/LLMEnums.h.inc"

@@ -3,6 +3,7 @@
 #ifndef KVASIR_DIALECTS_STEP_H
 #define KVASIR_DIALECTS_STEP_H
 
+#include "dialects/LLM/LLM.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
@@ -12,7 +13,6 @@
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-#include "dialects/LLM/LLM.h"
 
 namespace kvasir::step {}
 

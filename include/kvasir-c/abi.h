@@ -27,22 +27,22 @@ extern "C" {
  * ascending position. All arrays belong to the runtime and are read-only. */
 typedef struct kvasir_step_args {
   uint32_t struct_size;
-  int32_t tokens;                /* T >= 1 */
-  int32_t requests;              /* R >= 1 */
-  int32_t rows;                  /* L >= 0: rows of logits that are wanted */
-  int32_t blocks;                /* B: attention blocks */
-  int32_t page_stride;           /* entries of page_table per request */
-  const int32_t *ids;            /* [T] token ids, each in [0, vocabulary) */
-  const int32_t *positions;      /* [T] absolute positions, each in [0, max context) */
-  const int32_t *token_request;  /* [T] index of the token's request */
-  const int32_t *row_token;      /* [L] index of the token whose logits are wanted */
-  const int32_t *request_total;  /* [R] prompt + maximum of new tokens (rope variants with
-                                    two factor sets choose by it, once per request) */
-  const int32_t *page_table;     /* [R][page_stride]: position p of request r is in page
-                                    page_table[r * page_stride + p / 64]. Entries of pages that
-                                    lie wholly before the sliding window of every cache may be -1 */
-  const int32_t *block_token;    /* [B] first token of the block */
-  const int32_t *block_tokens;   /* [B] tokens in it, 1..KVASIR_BLOCK_TOKENS */
+  int32_t tokens;               /* T >= 1 */
+  int32_t requests;             /* R >= 1 */
+  int32_t rows;                 /* L >= 0: rows of logits that are wanted */
+  int32_t blocks;               /* B: attention blocks */
+  int32_t page_stride;          /* entries of page_table per request */
+  const int32_t *ids;           /* [T] token ids, each in [0, vocabulary) */
+  const int32_t *positions;     /* [T] absolute positions, each in [0, max context) */
+  const int32_t *token_request; /* [T] index of the token's request */
+  const int32_t *row_token;     /* [L] index of the token whose logits are wanted */
+  const int32_t *request_total; /* [R] prompt + maximum of new tokens (rope variants with
+                                   two factor sets choose by it, once per request) */
+  const int32_t *page_table;    /* [R][page_stride]: position p of request r is in page
+                                   page_table[r * page_stride + p / 64]. Entries of pages that
+                                   lie wholly before the sliding window of every cache may be -1 */
+  const int32_t *block_token;   /* [B] first token of the block */
+  const int32_t *block_tokens;  /* [B] tokens in it, 1..KVASIR_BLOCK_TOKENS */
 } kvasir_step_args;
 
 /* A phase: worker `worker` of `workers` does its share. `operands` has one pointer for each
@@ -50,8 +50,8 @@ typedef struct kvasir_step_args {
  * a weight, the pages of a cache, the worker's own scratch, or the row's work counter (an
  * int32_t that is 0 when the step starts). Between two rows all workers meet at a barrier.
  * Phase functions allocate nothing, call nothing and set no state. */
-typedef void (*kvasir_phase_fn)(const kvasir_step_args *args, void *const *operands,
-                                int32_t worker, int32_t workers);
+typedef void (*kvasir_phase_fn)(const kvasir_step_args *args, void *const *operands, int32_t worker,
+                                int32_t workers);
 
 #ifdef __cplusplus
 } /* extern "C" */

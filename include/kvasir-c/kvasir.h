@@ -54,13 +54,14 @@ KVASIR_API void kvasir_free(void *memory);
 
 typedef enum kvasir_code {
   KVASIR_OK = 0,
-  KVASIR_INVALID_ARGUMENT = 1,   /* asked for something that makes no sense */
-  KVASIR_NOT_FOUND = 2,          /* a file or name that does not exist */
-  KVASIR_OUT_OF_RANGE = 3,       /* an id, position or length beyond what the model or engine has */
-  KVASIR_RESOURCE_EXHAUSTED = 4, /* memory, pages or slots are used up; the message has the numbers */
-  KVASIR_DATA_LOSS = 5,          /* an artifact is truncated or corrupt */
-  KVASIR_UNSUPPORTED = 6,        /* valid, but this version or this artifact cannot do it */
-  KVASIR_UNAVAILABLE = 7,        /* this machine lacks what the artifact's code needs */
+  KVASIR_INVALID_ARGUMENT = 1, /* asked for something that makes no sense */
+  KVASIR_NOT_FOUND = 2,        /* a file or name that does not exist */
+  KVASIR_OUT_OF_RANGE = 3,     /* an id, position or length beyond what the model or engine has */
+  KVASIR_RESOURCE_EXHAUSTED =
+      4,                  /* memory, pages or slots are used up; the message has the numbers */
+  KVASIR_DATA_LOSS = 5,   /* an artifact is truncated or corrupt */
+  KVASIR_UNSUPPORTED = 6, /* valid, but this version or this artifact cannot do it */
+  KVASIR_UNAVAILABLE = 7, /* this machine lacks what the artifact's code needs */
   KVASIR_CANCELLED = 8,
   KVASIR_INTERNAL = 9 /* a broken promise of the runtime or of the compiled code */
 } kvasir_code;
@@ -104,7 +105,8 @@ typedef struct kvasir_model_info {
   const char *name;         /* "" when unknown */
   const char *variant;      /* of the code that was loaded, "x86-64-v4" */
   const char *weight_type;  /* of the checkpoint's matrices: "f32", "f16" or "bf16" */
-  const char *kv_type;      /* stored keys and values: "f32", "f16", "bf16"; "mixed"; "" without caches */
+  const char
+      *kv_type; /* stored keys and values: "f32", "f16", "bf16"; "mixed"; "" without caches */
   uint64_t parameters;
   int32_t layers;
   int32_t hidden_size;
@@ -195,19 +197,19 @@ typedef struct kvasir_engine_options {
   int32_t max_logit_rows;  /* rows of logits from one step; 0: max_requests. Forwards that want all
                               rows of a chunk need as many as the chunk has tokens */
   uint64_t kv_tokens;      /* tokens that the KV pages hold together, rounded up to pages of 64 */
-  uint64_t kv_bytes;       /* the same in bytes, rounded down to pages; at most one of the two is set.
-                              Both 0: max_requests * max_context tokens, or what fits in half of the
-                              memory that is available, whichever is less */
-  uint64_t memory_bytes;   /* weights + KV + workspace must fit in this; 0: in the memory that is
-                              available on the machine now (and in this control group);
-                              UINT64_MAX: not checked */
-  int32_t spin_us;         /* how long a waiting worker spins before it sleeps; -1: the default, 200,
-                              or 0 with more threads than cores */
-  bool no_pinning;         /* leave placement of workers to the system; otherwise each has a core of
-                              its own when there are enough */
-  bool profile;            /* measure time per phase, see kvasir_engine_get_profile */
-  bool poison_pages;       /* for tests: fill each KV page with NaN when it is handed out, to show that
-                              nothing reads what was not written */
+  uint64_t kv_bytes;     /* the same in bytes, rounded down to pages; at most one of the two is set.
+                            Both 0: max_requests * max_context tokens, or what fits in half of the
+                            memory that is available, whichever is less */
+  uint64_t memory_bytes; /* weights + KV + workspace must fit in this; 0: in the memory that is
+                            available on the machine now (and in this control group);
+                            UINT64_MAX: not checked */
+  int32_t spin_us;       /* how long a waiting worker spins before it sleeps; -1: the default, 200,
+                            or 0 with more threads than cores */
+  bool no_pinning;       /* leave placement of workers to the system; otherwise each has a core of
+                            its own when there are enough */
+  bool profile;          /* measure time per phase, see kvasir_engine_get_profile */
+  bool poison_pages; /* for tests: fill each KV page with NaN when it is handed out, to show that
+                        nothing reads what was not written */
 } kvasir_engine_options;
 
 KVASIR_API void kvasir_engine_options_init(kvasir_engine_options *options);
@@ -233,12 +235,13 @@ typedef struct kvasir_memory_plan {
   bool fits;
 } kvasir_memory_plan;
 
-KVASIR_API kvasir_error *kvasir_plan(const kvasir_model *model, const kvasir_engine_options *options,
+KVASIR_API kvasir_error *kvasir_plan(const kvasir_model *model,
+                                     const kvasir_engine_options *options,
                                      kvasir_memory_plan *plan);
 
 /* Refuses with KVASIR_OUT_OF_RANGE what exceeds the model's limits and with
- * KVASIR_RESOURCE_EXHAUSTED what does not fit, in both cases with the numbers and before anything is
- * allocated. `options` may be NULL. */
+ * KVASIR_RESOURCE_EXHAUSTED what does not fit, in both cases with the numbers and before anything
+ * is allocated. `options` may be NULL. */
 KVASIR_API kvasir_error *kvasir_engine_create(kvasir_model *model,
                                               const kvasir_engine_options *options,
                                               kvasir_engine **engine);
@@ -264,30 +267,30 @@ typedef struct kvasir_logit_bias {
  * temperature 0 is greedy: the largest logit, the lowest id among equals. */
 typedef struct kvasir_request_options {
   size_t struct_size;
-  int32_t max_new_tokens;    /* >= 1; prompt + this must not exceed the engine's max_context;
-                                0: as many as context and KV pages leave (longrope then counts the
-                                request as long as the artifact admits) */
-  float temperature;         /* >= 0; 0: greedy (default) */
-  int32_t top_k;             /* 0: off */
-  float top_p;               /* (0, 1]; 1: off */
-  float min_p;               /* [0, 1]; 0: off */
-  float repetition_penalty;  /* > 0; 1: off */
+  int32_t max_new_tokens;   /* >= 1; prompt + this must not exceed the engine's max_context;
+                               0: as many as context and KV pages leave (longrope then counts the
+                               request as long as the artifact admits) */
+  float temperature;        /* >= 0; 0: greedy (default) */
+  int32_t top_k;            /* 0: off */
+  float top_p;              /* (0, 1]; 1: off */
+  float min_p;              /* [0, 1]; 0: off */
+  float repetition_penalty; /* > 0; 1: off */
   uint64_t seed;
-  const kvasir_text *stop;   /* [stop_count] non-empty strings; text ends before the first that
-                                appears, also across tokens. Needs a tokenizer */
+  const kvasir_text *stop; /* [stop_count] non-empty strings; text ends before the first that
+                              appears, also across tokens. Needs a tokenizer */
   size_t stop_count;
-  const int32_t *stop_ids;   /* [stop_id_count] ids that end the request like EOS does */
+  const int32_t *stop_ids; /* [stop_id_count] ids that end the request like EOS does */
   size_t stop_id_count;
   const kvasir_logit_bias *logit_bias; /* [logit_bias_count] */
   size_t logit_bias_count;
-  int32_t logprobs;          /* -1: none (default); n >= 0: log-probability of the chosen token and of
-                                the n best, n <= KVASIR_MAX_LOGPROBS. Natural log, of the softmax of
-                                the model's own logits (before bias, penalty and temperature) */
-  bool ignore_eos;           /* go on after the model's EOS (stop_ids still stop) */
-  bool no_special_tokens;    /* submit_text: without what the tokenizer adds around a text */
-  bool keep_special_tokens;  /* text pieces show special tokens */
-  bool no_text;              /* ids only; the default where there is no tokenizer */
-  void *user;                /* comes back in every event */
+  int32_t logprobs;       /* -1: none (default); n >= 0: log-probability of the chosen token and of
+                             the n best, n <= KVASIR_MAX_LOGPROBS. Natural log, of the softmax of
+                             the model's own logits (before bias, penalty and temperature) */
+  bool ignore_eos;        /* go on after the model's EOS (stop_ids still stop) */
+  bool no_special_tokens; /* submit_text: without what the tokenizer adds around a text */
+  bool keep_special_tokens; /* text pieces show special tokens */
+  bool no_text;             /* ids only; the default where there is no tokenizer */
+  void *user;               /* comes back in every event */
 } kvasir_request_options;
 
 #define KVASIR_MAX_LOGPROBS 64
@@ -299,12 +302,14 @@ KVASIR_API void kvasir_request_options_from_model(const kvasir_model *model,
                                                   kvasir_request_options *options);
 
 /* Queues a request of `count` >= 1 prompt ids and gives its number (never 0, never reused). Refused
- * with the numbers: ids out of range, an empty prompt (start with BOS), a prompt that leaves no room
- * in the context, and a request that all KV pages together could not hold. `options` may be NULL. */
+ * with the numbers: ids out of range, an empty prompt (start with BOS), a prompt that leaves no
+ * room in the context, and a request that all KV pages together could not hold. `options` may be
+ * NULL. */
 KVASIR_API kvasir_error *kvasir_engine_submit(kvasir_engine *engine, const int32_t *ids,
                                               size_t count, const kvasir_request_options *options,
                                               uint64_t *request);
-/* Tokenizes first. An empty text starts from the model's BOS, and is refused where there is none. */
+/* Tokenizes first. An empty text starts from the model's BOS, and is refused where there is none.
+ */
 KVASIR_API kvasir_error *kvasir_engine_submit_text(kvasir_engine *engine, const char *text,
                                                    size_t length,
                                                    const kvasir_request_options *options,
@@ -319,8 +324,8 @@ KVASIR_API void kvasir_engine_cancel(kvasir_engine *engine, uint64_t request);
 KVASIR_API kvasir_error *kvasir_engine_step(kvasir_engine *engine, bool *more);
 
 typedef enum kvasir_event_kind {
-  KVASIR_EVENT_NONE = 0,  /* nothing to report now */
-  KVASIR_EVENT_TOKEN = 1, /* one new token */
+  KVASIR_EVENT_NONE = 0,    /* nothing to report now */
+  KVASIR_EVENT_TOKEN = 1,   /* one new token */
   KVASIR_EVENT_FINISHED = 2 /* the last event of a request */
 } kvasir_event_kind;
 
@@ -370,11 +375,11 @@ typedef struct kvasir_event {
  * wait without bound until they are polled. One thread polls at a time. */
 KVASIR_API kvasir_error *kvasir_engine_poll(kvasir_engine *engine, kvasir_event *event);
 
-/* A helper thread that steps while there is work and sleeps otherwise. Until it is stopped, calls of
- * kvasir_engine_step are refused. */
+/* A helper thread that steps while there is work and sleeps otherwise. Until it is stopped, calls
+ * of kvasir_engine_step are refused. */
 KVASIR_API kvasir_error *kvasir_engine_start(kvasir_engine *engine);
-/* Ends the helper after the step in progress; unfinished requests stay. Returns the error that ended
- * the helper early, if one did. */
+/* Ends the helper after the step in progress; unfinished requests stay. Returns the error that
+ * ended the helper early, if one did. */
 KVASIR_API kvasir_error *kvasir_engine_stop(kvasir_engine *engine);
 /* Waits until there is an event to poll, at most `seconds`. True when there is. For use with the
  * helper thread. */
@@ -382,20 +387,20 @@ KVASIR_API bool kvasir_engine_wait(kvasir_engine *engine, double seconds);
 
 typedef struct kvasir_engine_stats {
   size_t struct_size;
-  uint64_t steps;          /* steps and forwards */
-  uint64_t prompt_tokens;  /* prompt tokens computed (again after a preemption: counted again) */
-  uint64_t decode_tokens;  /* tokens computed one at a time, for requests that are decoding */
-  uint64_t new_tokens;     /* tokens chosen */
-  double compute_seconds;  /* in compiled code, barriers included */
-  double decode_seconds;   /* of these, in steps without prompt tokens */
-  double host_seconds;     /* scheduling, sampling and text */
+  uint64_t steps;         /* steps and forwards */
+  uint64_t prompt_tokens; /* prompt tokens computed (again after a preemption: counted again) */
+  uint64_t decode_tokens; /* tokens computed one at a time, for requests that are decoding */
+  uint64_t new_tokens;    /* tokens chosen */
+  double compute_seconds; /* in compiled code, barriers included */
+  double decode_seconds;  /* of these, in steps without prompt tokens */
+  double host_seconds;    /* scheduling, sampling and text */
   uint64_t preemptions;
-  uint64_t finished;       /* requests */
-  int32_t running;         /* requests that hold pages */
-  int32_t waiting;         /* requests in the queue */
+  uint64_t finished; /* requests */
+  int32_t running;   /* requests that hold pages */
+  int32_t waiting;   /* requests in the queue */
   uint64_t kv_pages_used;
   uint64_t kv_pages_free;
-  uint64_t kv_pages_peak;  /* most used at once */
+  uint64_t kv_pages_peak; /* most used at once */
 } kvasir_engine_stats;
 
 KVASIR_API kvasir_error *kvasir_engine_get_stats(kvasir_engine *engine, kvasir_engine_stats *stats);
@@ -417,7 +422,11 @@ KVASIR_API int32_t kvasir_sequence_length(const kvasir_sequence *sequence);
  * already dropped keys that position `length` needs. */
 KVASIR_API kvasir_error *kvasir_sequence_truncate(kvasir_sequence *sequence, int32_t length);
 
-typedef enum kvasir_rows { KVASIR_ROWS_NONE = 0, KVASIR_ROWS_LAST = 1, KVASIR_ROWS_ALL = 2 } kvasir_rows;
+typedef enum kvasir_rows {
+  KVASIR_ROWS_NONE = 0,
+  KVASIR_ROWS_LAST = 1,
+  KVASIR_ROWS_ALL = 2
+} kvasir_rows;
 
 /* This struct is passed in arrays and never grows. */
 typedef struct kvasir_forward_item {
@@ -436,8 +445,8 @@ typedef struct kvasir_logits {
 } kvasir_logits;
 
 /* One ragged step: appends count tokens to each item's sequence. At most max_requests items,
- * max_step_tokens tokens and max_logit_rows rows in all. Everything is checked first: after an error
- * no sequence has changed. `logits` may be NULL when no rows are wanted. */
+ * max_step_tokens tokens and max_logit_rows rows in all. Everything is checked first: after an
+ * error no sequence has changed. `logits` may be NULL when no rows are wanted. */
 KVASIR_API kvasir_error *kvasir_engine_forward(kvasir_engine *engine,
                                                const kvasir_forward_item *items, size_t count,
                                                kvasir_logits *logits);

@@ -14,9 +14,7 @@ class Hasher {
 public:
   Hasher() { reset(); }
   void reset() { XXH3_128bits_reset(&state); }
-  void update(const void *bytes, size_t size) {
-    XXH3_128bits_update(&state, bytes, size);
-  }
+  void update(const void *bytes, size_t size) { XXH3_128bits_update(&state, bytes, size); }
   artifact::HashValue value() const {
     XXH128_hash_t hash = XXH3_128bits_digest(&state);
     return artifact::HashValue(hash.low64, hash.high64);

@@ -33,8 +33,7 @@ public:
     auto attribute = get<mlir::BoolAttr>(key, "a boolean");
     return attribute && attribute.getValue();
   }
-  int64_t integer(llvm::StringRef key, int64_t otherwise, int64_t least,
-                  int64_t most);
+  int64_t integer(llvm::StringRef key, int64_t otherwise, int64_t least, int64_t most);
   float number(llvm::StringRef key);
   ElementType type(llvm::StringRef key);
   std::vector<int32_t> ids(llvm::StringRef key);
@@ -57,8 +56,7 @@ private:
 };
 } // namespace
 
-int64_t Dictionary::integer(llvm::StringRef key, int64_t otherwise,
-                            int64_t least, int64_t most) {
+int64_t Dictionary::integer(llvm::StringRef key, int64_t otherwise, int64_t least, int64_t most) {
   auto attribute = get<mlir::IntegerAttr>(key, "an integer");
   if (!attribute)
     return otherwise;
@@ -128,8 +126,7 @@ class TableBuilder {
 public:
   explicit TableBuilder(const TableContents &contents)
       : contents(contents), options(contents.options),
-        model(contents.module->getAttrOfType<mlir::DictionaryAttr>("llm.model"),
-              problem) {}
+        model(contents.module->getAttrOfType<mlir::DictionaryAttr>("llm.model"), problem) {}
   llvm::Expected<std::vector<uint8_t>> run();
 
 private:
@@ -162,9 +159,7 @@ private:
 constexpr int64_t maxInt = std::numeric_limits<int32_t>::max();
 
 flatbuffers::Offset<Model> TableBuilder::addModel() {
-  auto count = [&](llvm::StringRef key) {
-    return uint32_t(model.integer(key, 0, 0, maxInt));
-  };
+  auto count = [&](llvm::StringRef key) { return uint32_t(model.integer(key, 0, 0, maxInt)); };
   auto architecture = fbb.CreateString(model.string("architecture"));
   auto name = addText(model.string("name"));
   auto eos = fbb.CreateVector(model.ids("eos"));
@@ -197,20 +192,17 @@ flatbuffers::Offset<Generation> TableBuilder::addGeneration() {
   if (!found)
     return 0;
   Dictionary generation(found, problem);
-  return CreateGeneration(
-      fbb, generation.number("temperature"),
-      generation.integer("top_k", -1, -1, maxInt), generation.number("top_p"),
-      generation.number("min_p"), generation.number("repetition_penalty"),
-      generation.boolean("do_sample"));
+  return CreateGeneration(fbb, generation.number("temperature"),
+                          generation.integer("top_k", -1, -1, maxInt), generation.number("top_p"),
+                          generation.number("min_p"), generation.number("repetition_penalty"),
+                          generation.boolean("do_sample"));
 }
 
-flatbuffers::Offset<Section>
-TableBuilder::addSection(const SectionPlan &section) {
+flatbuffers::Offset<Section> TableBuilder::addSection(const SectionPlan &section) {
   return CreateSection(fbb, section.offset, section.size, &section.hash);
 }
 
-flatbuffers::Offset<Program>
-TableBuilder::addProgram(const ProgramPlan &program) {
+flatbuffers::Offset<Program> TableBuilder::addProgram(const ProgramPlan &program) {
   std::vector<Offset<Slot>> slots;
   for (const SlotPlan &slot : program.slots) {
     artifact::Size size(slot.constant, slot.perToken, slot.perRow);
@@ -219,14 +211,13 @@ TableBuilder::addProgram(const ProgramPlan &program) {
   std::vector<Offset<Row>> rows;
   for (const RowPlan &row : program.rows) {
     auto operands = fbb.CreateVectorOfStructs(row.operands);
-    rows.push_back(
-        CreateRow(fbb, row.function, row.layer, operands, &row.cost));
+    rows.push_back(CreateRow(fbb, row.function, row.layer, operands, &row.cost));
   }
   auto name = fbb.CreateString(program.name);
   auto slotVector = fbb.CreateVector(slots);
   auto rowVector = fbb.CreateVector(rows);
-  return CreateProgram(fbb, name, program.maxTokens, slotVector, rowVector,
-                       program.logitsSlot, program.logitsStride);
+  return CreateProgram(fbb, name, program.maxTokens, slotVector, rowVector, program.logitsSlot,
+                       program.logitsStride);
 }
 
 TableBuilder::Vector<Weight> TableBuilder::addWeights() {
@@ -234,8 +225,8 @@ TableBuilder::Vector<Weight> TableBuilder::addWeights() {
   for (const WeightPlan &weight : contents.weights.weights) {
     auto name = fbb.CreateString(weight.name);
     auto shape = fbb.CreateVector(weight.shape);
-    weights.push_back(CreateWeight(fbb, name, weight.type, weight.layout, shape,
-                                   weight.offset, weight.size, &weight.hash));
+    weights.push_back(CreateWeight(fbb, name, weight.type, weight.layout, shape, weight.offset,
+                                   weight.size, &weight.hash));
   }
   return fbb.CreateVector(weights);
 }
@@ -254,8 +245,8 @@ TableBuilder::Vector<Cache> TableBuilder::addCaches() {
                                  element.isF32()   ? ElementType::f32
                                  : element.isF16() ? ElementType::f16
                                                    : ElementType::bf16,
-                                 type.getHeads(), type.getHeadSize(),
-                                 type.getWindow(), type.getPageBytes()));
+                                 type.getHeads(), type.getHeadSize(), type.getWindow(),
+                                 type.getPageBytes()));
   }
   return fbb.CreateVector(caches);
 }
@@ -268,8 +259,7 @@ TableBuilder::Vector<CodeObject> TableBuilder::addCode() {
     auto variant = fbb.CreateString(object.variant);
     auto features = fbb.CreateVectorOfStrings(object.features);
     auto section = addSection(contents.code[i]);
-    objects.push_back(
-        CreateCodeObject(fbb, target, variant, features, section));
+    objects.push_back(CreateCodeObject(fbb, target, variant, features, section));
   }
   return fbb.CreateVector(objects);
 }
@@ -277,8 +267,7 @@ TableBuilder::Vector<CodeObject> TableBuilder::addCode() {
 flatbuffers::Offset<Provenance> TableBuilder::addProvenance() {
   std::vector<Offset<Input>> inputs;
   for (const InputPlan &input : contents.inputs)
-    inputs.push_back(CreateInput(fbb, fbb.CreateString(input.name), input.size,
-                                 &input.hash));
+    inputs.push_back(CreateInput(fbb, fbb.CreateString(input.name), input.size, &input.hash));
   auto compiler = fbb.CreateString(options.compiler);
   auto told = fbb.CreateVectorOfStrings(options.options);
   auto inputVector = fbb.CreateVector(inputs);
@@ -291,9 +280,10 @@ static std::string checkLimits(const Limits &limits) {
     const char *name;
     uint32_t value, most;
   };
-  for (const Limit &limit : {Limit{"context", limits.max_context(), artifact::mostContext},
-                             Limit{"requests", limits.max_requests(), artifact::mostRequests},
-                             Limit{"step tokens", limits.max_step_tokens(), artifact::mostStepTokens}})
+  for (const Limit &limit :
+       {Limit{"context", limits.max_context(), artifact::mostContext},
+        Limit{"requests", limits.max_requests(), artifact::mostRequests},
+        Limit{"step tokens", limits.max_step_tokens(), artifact::mostStepTokens}})
     if (limit.value == 0 || limit.value > limit.most)
       return std::string("expected a maximum of ") + limit.name + " from 1 to " +
              std::to_string(limit.most) + ", but got " + std::to_string(limit.value);
@@ -311,15 +301,13 @@ llvm::Error TableBuilder::check() {
   ids.push_back(model.integer("bos", -1, -1, maxInt));
   for (int32_t id : ids)
     if (problem.empty() && id >= vocabulary)
-      problem = "bos or eos id " + std::to_string(id) +
-                " is not in the vocabulary of " + std::to_string(vocabulary);
+      problem = "bos or eos id " + std::to_string(id) + " is not in the vocabulary of " +
+                std::to_string(vocabulary);
   for (const ProgramPlan &program : contents.steps.programs)
     if (problem.empty() && int64_t(program.logitsStride) < vocabulary)
-      problem = "program @" + program.name + " has " +
-                std::to_string(program.logitsStride) +
+      problem = "program @" + program.name + " has " + std::to_string(program.logitsStride) +
                 " logits, but the vocabulary has " + std::to_string(vocabulary);
-  if (problem.empty() && options.maxContext == 0 &&
-      model.integer("max_context", 0, 0, maxInt) == 0)
+  if (problem.empty() && options.maxContext == 0 && model.integer("max_context", 0, 0, maxInt) == 0)
     problem = "expected a maximum context, but there is none in the options "
               "or in llm.model";
   if (problem.empty())
@@ -346,24 +334,19 @@ llvm::Expected<std::vector<uint8_t>> TableBuilder::run() {
   Offset<Section> tokenizer = 0;
   if (!options.tokenizer.empty())
     tokenizer = addSection(contents.tokenizer);
-  auto missing =
-      addText(options.tokenizer.empty() ? options.tokenizerMissing : "");
+  auto missing = addText(options.tokenizer.empty() ? options.tokenizerMissing : "");
   auto chatTemplate = addText(options.chatTemplate);
   auto generation = addGeneration();
   auto provenance = addProvenance();
   if (llvm::Error error = check())
     return std::move(error);
-  FinishModuleBuffer(fbb, CreateModule(fbb, KVASIR_ABI_VERSION, modelTable,
-                                       &bounds, functions, programVector,
-                                       weights, weightsSection, caches, code,
-                                       tokenizer, missing, chatTemplate,
-                                       generation, provenance));
-  return std::vector<uint8_t>(fbb.GetBufferPointer(),
-                              fbb.GetBufferPointer() + fbb.GetSize());
+  FinishModuleBuffer(fbb, CreateModule(fbb, KVASIR_ABI_VERSION, modelTable, &bounds, functions,
+                                       programVector, weights, weightsSection, caches, code,
+                                       tokenizer, missing, chatTemplate, generation, provenance));
+  return std::vector<uint8_t>(fbb.GetBufferPointer(), fbb.GetBufferPointer() + fbb.GetSize());
 }
 
-llvm::Expected<std::vector<uint8_t>>
-buildModuleTable(const TableContents &contents) {
+llvm::Expected<std::vector<uint8_t>> buildModuleTable(const TableContents &contents) {
   return TableBuilder(contents).run();
 }
 

@@ -35,8 +35,7 @@ struct TableContents {
 
 /// Builds the table. Its size depends neither on the values of hashes nor on
 /// those of section offsets (which must not be 0).
-llvm::Expected<std::vector<uint8_t>>
-buildModuleTable(const TableContents &contents);
+llvm::Expected<std::vector<uint8_t>> buildModuleTable(const TableContents &contents);
 
 } // namespace kvasir
 

@@ -45,12 +45,10 @@ llvm::Error OutputFile::failure(const char *what, int code) const {
     return llvm::createStringError(
         "cannot %s '%s': it needs %llu bytes, but %llu are free on its disk; "
         "make room or write it elsewhere",
-        what, path.c_str(), Wide(size),
-        Wide(status.f_bavail) * status.f_frsize);
+        what, path.c_str(), Wide(size), Wide(status.f_bavail) * status.f_frsize);
   }
   rlimit limit = {};
-  if (code == EFBIG && getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
-      limit.rlim_cur < size)
+  if (code == EFBIG && getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < size)
     return llvm::createStringError(
         "cannot %s '%s': it needs %llu bytes, but files are limited to %llu "
         "bytes here; raise the limit (ulimit -f)",
@@ -73,8 +71,7 @@ llvm::Error OutputFile::open(bool unnamed) {
     file = openat(directoryFile, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
   for (int attempt = 0; file < 0 && attempt < 16; ++attempt) {
     std::string candidate = temporaryName(name);
-    file = openat(directoryFile, candidate.c_str(),
-                  O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
+    file = openat(directoryFile, candidate.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
     if (file >= 0)
       temporary = candidate;
     else if (errno != EEXIST)
@@ -93,8 +90,7 @@ llvm::Error OutputFile::reserve() const {
   return code == 0 ? llvm::Error::success() : failure("write", code);
 }
 
-llvm::Expected<OutputFile> OutputFile::create(llvm::StringRef path,
-                                              uint64_t size, bool unnamed) {
+llvm::Expected<OutputFile> OutputFile::create(llvm::StringRef path, uint64_t size, bool unnamed) {
   OutputFile output;
   output.size = size;
   llvm::SmallString<256> target(path);
@@ -107,8 +103,7 @@ llvm::Expected<OutputFile> OutputFile::create(llvm::StringRef path,
     output.directory = ".";
   output.name = llvm::sys::path::filename(target).str();
   if (output.name.empty() || output.name == "." || output.name == "..")
-    return llvm::createStringError("expected the path of a file, but got '" +
-                                   path.str() + "'");
+    return llvm::createStringError("expected the path of a file, but got '" + path.str() + "'");
   struct stat status;
   if (stat(target.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
     return llvm::createStringError("cannot write '" + path.str() +
@@ -122,8 +117,8 @@ llvm::Expected<OutputFile> OutputFile::create(llvm::StringRef path,
 
 OutputFile::OutputFile(OutputFile &&other) noexcept
     : directory(std::move(other.directory)), name(std::move(other.name)),
-      temporary(std::move(other.temporary)), directoryFile(other.directoryFile),
-      file(other.file), size(other.size) {
+      temporary(std::move(other.temporary)), directoryFile(other.directoryFile), file(other.file),
+      size(other.size) {
   other.directoryFile = other.file = -1;
   other.temporary.clear();
 }
@@ -137,8 +132,7 @@ OutputFile::~OutputFile() {
     close(directoryFile);
 }
 
-llvm::Error OutputFile::write(const void *bytes, uint64_t count,
-                              uint64_t offset) const {
+llvm::Error OutputFile::write(const void *bytes, uint64_t count, uint64_t offset) const {
   const char *from = static_cast<const char *>(bytes);
   while (count > 0) {
     ssize_t written = pwrite(file, from, count, offset);
@@ -161,8 +155,7 @@ llvm::Error OutputFile::nameTemporary() {
   std::string self = "/proc/self/fd/" + std::to_string(file);
   for (int attempt = 0; attempt < 16; ++attempt) {
     std::string candidate = temporaryName(name);
-    if (linkat(AT_FDCWD, self.c_str(), directoryFile, candidate.c_str(),
-               AT_SYMLINK_FOLLOW) == 0) {
+    if (linkat(AT_FDCWD, self.c_str(), directoryFile, candidate.c_str(), AT_SYMLINK_FOLLOW) == 0) {
       temporary = candidate;
       return llvm::Error::success();
     }
@@ -181,8 +174,7 @@ llvm::Error OutputFile::commit() {
     if (llvm::Error error = nameTemporary())
       return error;
   // Replaces what is there; a file without a name cannot.
-  if (renameat(directoryFile, temporary.c_str(), directoryFile, name.c_str()) !=
-      0)
+  if (renameat(directoryFile, temporary.c_str(), directoryFile, name.c_str()) != 0)
     return failure("name", errno);
   temporary.clear();
   fsync(directoryFile); // the name; what it names is safe already

@@ -12,21 +12,15 @@ constexpr size_t panelRows = 16;
 using V8 = uint16_t __attribute__((vector_size(16)));
 using V4 = uint32_t __attribute__((vector_size(16)));
 
-static V8 low(V8 a, V8 b) {
-  return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
-}
-static V8 high(V8 a, V8 b) {
-  return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
-}
+static V8 low(V8 a, V8 b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+static V8 high(V8 a, V8 b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
 static V4 low(V4 a, V4 b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
 static V4 high(V4 a, V4 b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
 
 /// A square of N x N elements, N filling a vector: to[c][r] = from[r][c].
 /// Interleaving rows i and i + N/2, log2(N) times, transposes.
-template <class Vector, class Element,
-          size_t N = sizeof(Vector) / sizeof(Element)>
-static void transposeSquare(Element *to, size_t toStride, const Element *from,
-                            size_t fromStride) {
+template <class Vector, class Element, size_t N = sizeof(Vector) / sizeof(Element)>
+static void transposeSquare(Element *to, size_t toStride, const Element *from, size_t fromStride) {
   Vector rows[N], next[N];
   for (size_t i = 0; i < N; ++i)
     std::memcpy(&rows[i], from + i * fromStride, sizeof(Vector));
@@ -43,44 +37,41 @@ static void transposeSquare(Element *to, size_t toStride, const Element *from,
 
 /// to[c * toStride + r] = from[r * fromStride + c].
 template <class Vector, class Element>
-static void transposeBlock(Element *to, size_t toStride, const Element *from,
-                           size_t fromStride, size_t rows, size_t columns) {
+static void transposeBlock(Element *to, size_t toStride, const Element *from, size_t fromStride,
+                           size_t rows, size_t columns) {
   constexpr size_t N = sizeof(Vector) / sizeof(Element);
   size_t wholeRows = rows / N * N, wholeColumns = columns / N * N;
   for (size_t c = 0; c < wholeColumns; c += N)
     for (size_t r = 0; r < wholeRows; r += N)
-      transposeSquare<Vector>(to + c * toStride + r, toStride,
-                              from + r * fromStride + c, fromStride);
+      transposeSquare<Vector>(to + c * toStride + r, toStride, from + r * fromStride + c,
+                              fromStride);
   for (size_t c = 0; c < columns; ++c)
     for (size_t r = c < wholeColumns ? wholeRows : 0; r < rows; ++r)
       to[c * toStride + r] = from[r * fromStride + c];
 }
 
 template <class Vector, class Element>
-static void packPanelsOf(Element *to, const Element *from, size_t rows,
-                         size_t columns) {
+static void packPanelsOf(Element *to, const Element *from, size_t rows, size_t columns) {
   for (size_t row = 0; row < rows; row += panelRows) {
     size_t present = std::min(panelRows, rows - row);
     if (present < panelRows)
       std::memset(to, 0, columns * panelRows * sizeof(Element));
-    transposeBlock<Vector>(to, panelRows, from + row * columns, columns,
-                           present, columns);
+    transposeBlock<Vector>(to, panelRows, from + row * columns, columns, present, columns);
     to += columns * panelRows;
   }
 }
 
-void packPanels(void *to, const void *from, size_t rows, size_t columns,
-                size_t elementBytes) {
+void packPanels(void *to, const void *from, size_t rows, size_t columns, size_t elementBytes) {
   if (elementBytes == 2)
-    packPanelsOf<V8>(static_cast<uint16_t *>(to),
-                     static_cast<const uint16_t *>(from), rows, columns);
+    packPanelsOf<V8>(static_cast<uint16_t *>(to), static_cast<const uint16_t *>(from), rows,
+                     columns);
   else
-    packPanelsOf<V4>(static_cast<uint32_t *>(to),
-                     static_cast<const uint32_t *>(from), rows, columns);
+    packPanelsOf<V4>(static_cast<uint32_t *>(to), static_cast<const uint32_t *>(from), rows,
+                     columns);
 }
 
-void packPanelsTransposed(void *to, const void *from, size_t rows,
-                          size_t columns, size_t elementBytes) {
+void packPanelsTransposed(void *to, const void *from, size_t rows, size_t columns,
+                          size_t elementBytes) {
   char *out = static_cast<char *>(to);
   const char *in = static_cast<const char *>(from);
   size_t panelBytes = panelRows * elementBytes;
@@ -94,23 +85,21 @@ void packPanelsTransposed(void *to, const void *from, size_t rows,
 }
 
 template <class Vector, class Element>
-static void transposeOf(Element *to, const Element *from, size_t rows,
-                        size_t columns) {
+static void transposeOf(Element *to, const Element *from, size_t rows, size_t columns) {
   // Strips whose lines of both sides stay in the cache.
   constexpr size_t strip = 64;
   for (size_t row = 0; row < rows; row += strip)
-    transposeBlock<Vector>(to + row * columns, columns, from + row, rows,
-                           columns, std::min(strip, rows - row));
+    transposeBlock<Vector>(to + row * columns, columns, from + row, rows, columns,
+                           std::min(strip, rows - row));
 }
 
-void transpose(void *to, const void *from, size_t rows, size_t columns,
-               size_t elementBytes) {
+void transpose(void *to, const void *from, size_t rows, size_t columns, size_t elementBytes) {
   if (elementBytes == 2)
-    transposeOf<V8>(static_cast<uint16_t *>(to),
-                    static_cast<const uint16_t *>(from), rows, columns);
+    transposeOf<V8>(static_cast<uint16_t *>(to), static_cast<const uint16_t *>(from), rows,
+                    columns);
   else
-    transposeOf<V4>(static_cast<uint32_t *>(to),
-                    static_cast<const uint32_t *>(from), rows, columns);
+    transposeOf<V4>(static_cast<uint32_t *>(to), static_cast<const uint32_t *>(from), rows,
+                    columns);
 }
 
 static uint32_t widenF16(uint16_t half) {

@@ -10,16 +10,14 @@ namespace kvasir {
 
 /// [rows][columns] to [ceil(rows / 16)][columns][16]; missing rows are zero.
 /// Elements have 2 or 4 bytes.
-void packPanels(void *to, const void *from, size_t rows, size_t columns,
-                size_t elementBytes);
+void packPanels(void *to, const void *from, size_t rows, size_t columns, size_t elementBytes);
 
 /// The same from the transposed [columns][rows].
-void packPanelsTransposed(void *to, const void *from, size_t rows,
-                          size_t columns, size_t elementBytes);
+void packPanelsTransposed(void *to, const void *from, size_t rows, size_t columns,
+                          size_t elementBytes);
 
 /// [columns][rows] to [rows][columns].
-void transpose(void *to, const void *from, size_t rows, size_t columns,
-               size_t elementBytes);
+void transpose(void *to, const void *from, size_t rows, size_t columns, size_t elementBytes);
 
 /// Exact conversion of `count` values to f32.
 void widenF16(float *to, const uint16_t *from, size_t count);

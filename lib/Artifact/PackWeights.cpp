@@ -47,29 +47,26 @@ llvm::Error parallelFor(uint64_t count, unsigned threads,
   return first;
 }
 
-llvm::Error checkSources(const WeightsPlan &plan,
-                         llvm::ArrayRef<SourceFile> files) {
+llvm::Error checkSources(const WeightsPlan &plan, llvm::ArrayRef<SourceFile> files) {
   llvm::Error errors = llvm::Error::success();
   for (const WeightPlan &weight : plan.weights) {
     const SourceFile &file = files[weight.file];
     bool overflow = false;
-    uint64_t elements = llvm::SaturatingMultiply(
-        weight.storedRows, weight.storedColumns, &overflow);
+    uint64_t elements =
+        llvm::SaturatingMultiply(weight.storedRows, weight.storedColumns, &overflow);
     uint64_t bytes = elements;
     if (!overflow)
-      bytes = llvm::SaturatingMultiply(elements, elementSize(weight.sourceType),
-                                       &overflow);
+      bytes = llvm::SaturatingMultiply(elements, elementSize(weight.sourceType), &overflow);
     if (!overflow && weight.sourceOffset <= file.size() &&
         bytes <= file.size() - weight.sourceOffset)
       continue;
     errors = llvm::joinErrors(
         std::move(errors),
-        llvm::createStringError(
-            "weight '%s' lies at bytes %llu to %llu of '%s', but the file has "
-            "only %llu bytes; is it complete?",
-            weight.name.c_str(), (unsigned long long)weight.sourceOffset,
-            (unsigned long long)llvm::SaturatingAdd(weight.sourceOffset, bytes),
-            file.path().c_str(), (unsigned long long)file.size()));
+        llvm::createStringError("weight '%s' lies at bytes %llu to %llu of '%s', but the file has "
+                                "only %llu bytes; is it complete?",
+                                weight.name.c_str(), (unsigned long long)weight.sourceOffset,
+                                (unsigned long long)llvm::SaturatingAdd(weight.sourceOffset, bytes),
+                                file.path().c_str(), (unsigned long long)file.size()));
   }
   return errors;
 }
@@ -96,17 +93,14 @@ struct HashStage {
 
 class Packer {
 public:
-  Packer(WeightsPlan &plan, llvm::ArrayRef<SourceFile> files,
-         const OutputFile &output, uint64_t offset,
-         const PackSettings &settings)
-      : plan(plan), files(files), output(output), sectionOffset(offset),
-        settings(settings) {}
+  Packer(WeightsPlan &plan, llvm::ArrayRef<SourceFile> files, const OutputFile &output,
+         uint64_t offset, const PackSettings &settings)
+      : plan(plan), files(files), output(output), sectionOffset(offset), settings(settings) {}
   llvm::Error run();
 
 private:
   void addChunks(uint32_t index, uint64_t chunkBytes);
-  llvm::Error process(uint64_t index, std::vector<char> &read,
-                      std::vector<char> &packed);
+  llvm::Error process(uint64_t index, std::vector<char> &read, std::vector<char> &packed);
   llvm::Error read(const Chunk &chunk, char *to) const;
   void pack(const Chunk &chunk, char *to, const char *from) const;
   bool hashInTurn(uint64_t index, const char *packed);
@@ -129,8 +123,7 @@ void Packer::addChunks(uint32_t index, uint64_t chunkBytes) {
   uint64_t group = weight.layout == artifact::Layout::panel16 ? 16 : 1;
   uint64_t columnBytes = group * elementSize(weight.type);
   uint64_t columns = std::min(weight.columns, chunkBytes / columnBytes);
-  uint64_t groups =
-      std::max<uint64_t>(1, chunkBytes / (columnBytes * weight.columns));
+  uint64_t groups = std::max<uint64_t>(1, chunkBytes / (columnBytes * weight.columns));
   uint64_t offset = weight.offset;
   for (uint64_t row = 0; row < weight.rows; row += groups * group)
     for (uint64_t column = 0; column < weight.columns; column += columns) {
@@ -138,8 +131,7 @@ void Packer::addChunks(uint32_t index, uint64_t chunkBytes) {
                   row,    std::min(groups * group, weight.rows - row),
                   column, std::min(columns, weight.columns - column),
                   offset, 0};
-      chunk.size =
-          llvm::divideCeil(chunk.rows, group) * columnBytes * chunk.columns;
+      chunk.size = llvm::divideCeil(chunk.rows, group) * columnBytes * chunk.columns;
       offset += chunk.size;
       chunks.push_back(chunk);
     }
@@ -163,8 +155,7 @@ llvm::Error Packer::read(const Chunk &chunk, char *to) const {
   }
   for (uint64_t i = 0; i < lines; ++i, to += count * bytes) {
     uint64_t at = ((line + i) * weight.storedColumns + first) * bytes;
-    if (llvm::Error error =
-            file.read(to, count * bytes, weight.sourceOffset + at))
+    if (llvm::Error error = file.read(to, count * bytes, weight.sourceOffset + at))
       return error;
   }
   return llvm::Error::success();
@@ -178,10 +169,9 @@ void Packer::pack(const Chunk &chunk, char *to, const char *from) const {
     return packInto(to, from, chunk.rows, chunk.columns, bytes);
   }
   if (weight.type != weight.sourceType) { // vectors
-    auto *widen =
-        weight.sourceType == artifact::ElementType::f16 ? widenF16 : widenBF16;
-    return widen(reinterpret_cast<float *>(to),
-                 reinterpret_cast<const uint16_t *>(from), chunk.rows);
+    auto *widen = weight.sourceType == artifact::ElementType::f16 ? widenF16 : widenBF16;
+    return widen(reinterpret_cast<float *>(to), reinterpret_cast<const uint16_t *>(from),
+                 chunk.rows);
   }
   if (weight.transpose)
     return transpose(to, from, chunk.rows, chunk.columns, bytes);
@@ -238,8 +228,7 @@ llvm::Error Packer::process(uint64_t index, std::vector<char> &readBuffer,
 
 llvm::Error Packer::run() {
   unsigned threads = std::max(1u, settings.threads);
-  uint64_t chunkBytes = std::clamp(settings.memoryCap / threads / 2,
-                                   minChunkBytes, maxChunkBytes);
+  uint64_t chunkBytes = std::clamp(settings.memoryCap / threads / 2, minChunkBytes, maxChunkBytes);
   for (uint32_t i = 0; i < plan.weights.size(); ++i)
     addChunks(i, chunkBytes);
   std::mutex mutex; // of the error
@@ -267,8 +256,7 @@ llvm::Error Packer::run() {
 }
 
 llvm::Error packWeights(WeightsPlan &plan, llvm::ArrayRef<SourceFile> files,
-                        const OutputFile &output, uint64_t offset,
-                        const PackSettings &settings) {
+                        const OutputFile &output, uint64_t offset, const PackSettings &settings) {
   return Packer(plan, files, output, offset, settings).run();
 }
 

@@ -29,14 +29,12 @@ llvm::Error parallelFor(uint64_t count, unsigned threads,
                         llvm::function_ref<llvm::Error(uint64_t)> work);
 
 /// Checks that every weight lies inside its file; all that do not are named.
-llvm::Error checkSources(const WeightsPlan &plan,
-                         llvm::ArrayRef<SourceFile> files);
+llvm::Error checkSources(const WeightsPlan &plan, llvm::ArrayRef<SourceFile> files);
 
 /// Writes the weights section at `offset` of `output` and fills in the hashes
 /// of `plan`. `files` are those of the plan, in its order.
 llvm::Error packWeights(WeightsPlan &plan, llvm::ArrayRef<SourceFile> files,
-                        const OutputFile &output, uint64_t offset,
-                        const PackSettings &settings);
+                        const OutputFile &output, uint64_t offset, const PackSettings &settings);
 
 } // namespace kvasir
 

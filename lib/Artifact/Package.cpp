@@ -53,8 +53,7 @@ private:
 } // namespace
 
 llvm::Error Packager::plan() {
-  threads = options.threads ? options.threads
-                            : std::max(1u, std::thread::hardware_concurrency());
+  threads = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
   auto steps = planSteps(contents.module);
   if (!steps)
     return steps.takeError();
@@ -67,8 +66,7 @@ llvm::Error Packager::plan() {
 }
 
 llvm::Error Packager::openInputs() {
-  auto directory =
-      contents.module->getAttrOfType<mlir::StringAttr>("llm.directory");
+  auto directory = contents.module->getAttrOfType<mlir::StringAttr>("llm.directory");
   std::vector<std::string> paths;
   for (const std::string &name : contents.weights.files) {
     llvm::SmallString<256> path(directory ? directory.getValue() : "");
@@ -86,8 +84,7 @@ llvm::Error Packager::openInputs() {
     files.push_back(std::move(*file));
   }
   for (const SourceFile &file : files)
-    contents.inputs.push_back(
-        {llvm::sys::path::filename(file.path()).str(), file.size(), {}});
+    contents.inputs.push_back({llvm::sys::path::filename(file.path()).str(), file.size(), {}});
   return checkSources(contents.weights, files);
 }
 
@@ -123,11 +120,9 @@ llvm::Error Packager::placeSections() {
   uint64_t end = sectionAlignment + moduleSize;
   if (!options.tokenizer.empty()) {
     contents.tokenizer = placeSection(end, options.tokenizer.size());
-    contents.tokenizer.hash =
-        hashBytes(options.tokenizer.data(), options.tokenizer.size());
+    contents.tokenizer.hash = hashBytes(options.tokenizer.data(), options.tokenizer.size());
   }
-  for (auto [section, object] :
-       llvm::zip_equal(contents.code, options.codeObjects)) {
+  for (auto [section, object] : llvm::zip_equal(contents.code, options.codeObjects)) {
     section = placeSection(end, object.bytes.size());
     section.hash = hashBytes(object.bytes.data(), object.bytes.size());
   }
@@ -142,12 +137,10 @@ llvm::Error Packager::writeTable(const OutputFile &output) {
   if (!table)
     return table.takeError();
   if (table->size() != moduleSize)
-    return llvm::createStringError(
-        "internal error: the module table has %zu bytes, expected %zu",
-        table->size(), size_t(moduleSize));
+    return llvm::createStringError("internal error: the module table has %zu bytes, expected %zu",
+                                   table->size(), size_t(moduleSize));
   FileHeader header = {};
-  std::copy(std::begin(artifact::magic), std::end(artifact::magic),
-            header.magic);
+  std::copy(std::begin(artifact::magic), std::end(artifact::magic), header.magic);
   header.versionMajor = artifact::versionMajor;
   header.versionMinor = artifact::versionMinor;
   header.headerSize = sizeof(FileHeader);
@@ -157,26 +150,21 @@ llvm::Error Packager::writeTable(const OutputFile &output) {
   artifact::HashValue hash = hashBytes(table->data(), table->size());
   header.moduleHash = {hash.low(), hash.high()};
   header.headerHash = XXH3_64bits(&header, offsetof(FileHeader, headerHash));
-  if (llvm::Error error =
-          output.write(table->data(), table->size(), sectionAlignment))
+  if (llvm::Error error = output.write(table->data(), table->size(), sectionAlignment))
     return error;
   return output.write(&header, sizeof(header), 0);
 }
 
 llvm::Error Packager::write(OutputFile &output) {
-  if (llvm::Error error =
-          output.write(options.tokenizer.data(), options.tokenizer.size(),
-                       contents.tokenizer.offset))
+  if (llvm::Error error = output.write(options.tokenizer.data(), options.tokenizer.size(),
+                                       contents.tokenizer.offset))
     return error;
-  for (auto [section, object] :
-       llvm::zip_equal(contents.code, options.codeObjects))
-    if (llvm::Error error = output.write(object.bytes.data(),
-                                         object.bytes.size(), section.offset))
+  for (auto [section, object] : llvm::zip_equal(contents.code, options.codeObjects))
+    if (llvm::Error error = output.write(object.bytes.data(), object.bytes.size(), section.offset))
       return error;
-  PackSettings settings{options.memoryCap, threads, options.progress,
-                        options.cancelled};
-  if (llvm::Error error = packWeights(contents.weights, files, output,
-                                      contents.weightsSection.offset, settings))
+  PackSettings settings{options.memoryCap, threads, options.progress, options.cancelled};
+  if (llvm::Error error =
+          packWeights(contents.weights, files, output, contents.weightsSection.offset, settings))
     return error;
   for (const SourceFile &file : files)
     if (llvm::Error error = file.checkUnchanged())
@@ -214,8 +202,7 @@ llvm::Expected<PackageResult> Packager::run(llvm::StringRef outputPath) {
   return PackageResult{fileSize, contents.weights.size};
 }
 
-llvm::Expected<PackageResult> writeArtifact(mlir::ModuleOp module,
-                                            const PackageOptions &options,
+llvm::Expected<PackageResult> writeArtifact(mlir::ModuleOp module, const PackageOptions &options,
                                             llvm::StringRef outputPath) {
   return Packager(module, options).run(outputPath);
 }

@@ -14,10 +14,8 @@
 
 namespace kvasir {
 
-static llvm::Error failed(const char *what, const std::string &path,
-                          const std::string &why) {
-  return llvm::createStringError("cannot %s '%s': %s", what, path.c_str(),
-                                 why.c_str());
+static llvm::Error failed(const char *what, const std::string &path, const std::string &why) {
+  return llvm::createStringError("cannot %s '%s': %s", what, path.c_str(), why.c_str());
 }
 
 llvm::Expected<SourceFile> SourceFile::open(std::string path) {
@@ -36,8 +34,7 @@ llvm::Expected<SourceFile> SourceFile::open(std::string path) {
 }
 
 SourceFile::SourceFile(SourceFile &&other) noexcept
-    : name(std::move(other.name)), file(other.file), bytes(other.bytes),
-      changed(other.changed) {
+    : name(std::move(other.name)), file(other.file), bytes(other.bytes), changed(other.changed) {
   other.file = -1;
 }
 
@@ -46,8 +43,7 @@ SourceFile::~SourceFile() {
     close(file);
 }
 
-llvm::Error SourceFile::read(void *buffer, uint64_t size,
-                             uint64_t offset) const {
+llvm::Error SourceFile::read(void *buffer, uint64_t size, uint64_t offset) const {
   char *to = static_cast<char *>(buffer);
   uint64_t done = 0;
   while (done < size) {
@@ -60,15 +56,13 @@ llvm::Error SourceFile::read(void *buffer, uint64_t size,
       return llvm::createStringError(
           "'%s' ended at byte %llu, but had %llu bytes when it was opened; "
           "do not change it while it is compiled",
-          name.c_str(), (unsigned long long)(offset + done),
-          (unsigned long long)bytes);
+          name.c_str(), (unsigned long long)(offset + done), (unsigned long long)bytes);
     done += got;
   }
   return llvm::Error::success();
 }
 
-llvm::Expected<artifact::HashValue>
-SourceFile::hash(const std::atomic<bool> *cancelled) const {
+llvm::Expected<artifact::HashValue> SourceFile::hash(const std::atomic<bool> *cancelled) const {
   constexpr uint64_t blockBytes = 1 << 20;
   auto block = std::make_unique<char[]>(std::min(bytes, blockBytes));
   auto hasher = std::make_unique<Hasher>();
@@ -87,15 +81,13 @@ llvm::Error SourceFile::checkUnchanged() const {
   struct stat status;
   if (fstat(file, &status) != 0)
     return failed("read", name, llvm::sys::StrError(errno));
-  if (uint64_t(status.st_size) == bytes &&
-      status.st_mtim.tv_sec == changed.tv_sec &&
+  if (uint64_t(status.st_size) == bytes && status.st_mtim.tv_sec == changed.tv_sec &&
       status.st_mtim.tv_nsec == changed.tv_nsec)
     return llvm::Error::success();
-  return llvm::createStringError(
-      "'%s' changed while it was read (%llu bytes before, %llu now); "
-      "do not change it while it is compiled",
-      name.c_str(), (unsigned long long)bytes,
-      (unsigned long long)status.st_size);
+  return llvm::createStringError("'%s' changed while it was read (%llu bytes before, %llu now); "
+                                 "do not change it while it is compiled",
+                                 name.c_str(), (unsigned long long)bytes,
+                                 (unsigned long long)status.st_size);
 }
 
 } // namespace kvasir

@@ -29,8 +29,7 @@ public:
   llvm::Error read(void *buffer, uint64_t size, uint64_t offset) const;
 
   /// XXH3-128 of the whole file.
-  llvm::Expected<artifact::HashValue>
-  hash(const std::atomic<bool> *cancelled) const;
+  llvm::Expected<artifact::HashValue> hash(const std::atomic<bool> *cancelled) const;
 
   /// An error when size or time of change are not what they were when opened.
   llvm::Error checkUnchanged() const;

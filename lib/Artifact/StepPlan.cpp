@@ -43,8 +43,7 @@ private:
   llvm::Error addRow(step::RunOp run);
   llvm::Error setLogits(step::LogitsOp logits);
   llvm::Expected<artifact::Operand> resolve(mlir::Value value, bool streamed);
-  llvm::Expected<artifact::Operand> resolveWeight(llm::GetWeightOp get,
-                                                  bool streamed);
+  llvm::Expected<artifact::Operand> resolveWeight(llm::GetWeightOp get, bool streamed);
 
   mlir::ModuleOp module;
   StepPlan plan;
@@ -68,8 +67,7 @@ void Planner::collectSymbols() {
   }
 }
 
-llvm::Expected<artifact::Operand> Planner::resolveWeight(llm::GetWeightOp get,
-                                                         bool streamed) {
+llvm::Expected<artifact::Operand> Planner::resolveWeight(llm::GetWeightOp get, bool streamed) {
   mlir::StringAttr name = get.getNameAttr().getAttr();
   llm::WeightOp weight = weights.lookup(name);
   if (!weight || !weight.getLayout())
@@ -84,8 +82,7 @@ llvm::Expected<artifact::Operand> Planner::resolveWeight(llm::GetWeightOp get,
                            divided ? (rows + 15) / 16 : 0);
 }
 
-llvm::Expected<artifact::Operand> Planner::resolve(mlir::Value value,
-                                                   bool streamed) {
+llvm::Expected<artifact::Operand> Planner::resolve(mlir::Value value, bool streamed) {
   mlir::Operation *op = value.getDefiningOp();
   if (auto buffer = llvm::dyn_cast_or_null<step::BufferOp>(op))
     return artifact::Operand(artifact::OperandKind::slot, buffer.getSlot(), 0);
@@ -107,8 +104,7 @@ llvm::Expected<artifact::Operand> Planner::resolve(mlir::Value value,
 llvm::Error Planner::addSlot(step::BufferOp buffer) {
   int64_t index = buffer.getSlot();
   if (index < 0 || index >= maxSlots)
-    return broken("buffer '" + buffer.getName() + "' has slot " +
-                  llvm::Twine(index));
+    return broken("buffer '" + buffer.getName() + "' has slot " + llvm::Twine(index));
   if (current->slots.size() <= uint64_t(index))
     current->slots.resize(index + 1);
   SlotPlan &slot = current->slots[index];
@@ -146,11 +142,9 @@ llvm::Error Planner::addRow(step::RunOp run) {
   auto [function, phase] = found->second;
   llvm::SmallBitVector streamed = streamedArguments(phase);
   if (streamed.size() != run->getNumOperands())
-    return broken("phase @" + run.getPhase() + " has " +
-                  llvm::Twine(streamed.size()) + " arguments, but got " +
-                  llvm::Twine(run->getNumOperands()));
-  RowPlan row{
-      function, int32_t(run.getLayer()), {}, convertCost(run.getCost())};
+    return broken("phase @" + run.getPhase() + " has " + llvm::Twine(streamed.size()) +
+                  " arguments, but got " + llvm::Twine(run->getNumOperands()));
+  RowPlan row{function, int32_t(run.getLayer()), {}, convertCost(run.getCost())};
   for (auto [index, value] : llvm::enumerate(run->getOperands())) {
     auto operand = resolve(value, streamed[index]);
     if (!operand)
@@ -164,11 +158,9 @@ llvm::Error Planner::addRow(step::RunOp run) {
 llvm::Error Planner::setLogits(step::LogitsOp logits) {
   auto buffer = logits.getBuffer().getDefiningOp<step::BufferOp>();
   if (!buffer || buffer.getScratch())
-    return broken("the logits of @" + current->name +
-                  " are not in a shared buffer");
+    return broken("the logits of @" + current->name + " are not in a shared buffer");
   current->logitsSlot = buffer.getSlot();
-  current->logitsStride =
-      llvm::cast<step::BufferType>(buffer.getType()).getStride();
+  current->logitsStride = llvm::cast<step::BufferType>(buffer.getType()).getStride();
   return llvm::Error::success();
 }
 
@@ -185,8 +177,7 @@ llvm::Error Planner::addOp(mlir::Operation &op) {
 llvm::Error Planner::addProgram(step::ProgramOp program) {
   int64_t maxTokens = program.getMaxTokens();
   if (maxTokens < 0 || maxTokens > std::numeric_limits<int32_t>::max())
-    return broken("@" + program.getSymName() + " has max_tokens " +
-                  llvm::Twine(maxTokens));
+    return broken("@" + program.getSymName() + " has max_tokens " + llvm::Twine(maxTokens));
   current = &plan.programs.emplace_back();
   current->name = program.getSymName().str();
   current->maxTokens = maxTokens;
@@ -211,8 +202,6 @@ llvm::Expected<StepPlan> Planner::run() {
   return std::move(plan);
 }
 
-llvm::Expected<StepPlan> planSteps(mlir::ModuleOp module) {
-  return Planner(module).run();
-}
+llvm::Expected<StepPlan> planSteps(mlir::ModuleOp module) { return Planner(module).run(); }
 
 } // namespace kvasir

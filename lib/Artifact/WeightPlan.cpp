@@ -13,17 +13,13 @@ namespace kvasir {
 constexpr uint64_t maxWeightBytes = uint64_t(1) << 50;
 
 uint64_t elementSize(artifact::ElementType type) {
-  return type == artifact::ElementType::f32 ||
-                 type == artifact::ElementType::i32
-             ? 4
-             : 2;
+  return type == artifact::ElementType::f32 || type == artifact::ElementType::i32 ? 4 : 2;
 }
 
 static artifact::ElementType convertType(mlir::Type type) {
   if (type.isF16())
     return artifact::ElementType::f16;
-  return type.isBF16() ? artifact::ElementType::bf16
-                       : artifact::ElementType::f32;
+  return type.isBF16() ? artifact::ElementType::bf16 : artifact::ElementType::f32;
 }
 
 static void setSource(WeightPlan &plan, llm::SourceAttr source) {
@@ -38,12 +34,10 @@ static void setSource(WeightPlan &plan, llm::SourceAttr source) {
 
 /// Bytes in the artifact, or nothing when they are beyond all bounds.
 static std::optional<uint64_t> packedBytes(const WeightPlan &plan) {
-  uint64_t rows = plan.layout == artifact::Layout::panel16
-                      ? llvm::alignTo(plan.rows, 16)
-                      : plan.rows;
+  uint64_t rows =
+      plan.layout == artifact::Layout::panel16 ? llvm::alignTo(plan.rows, 16) : plan.rows;
   bool overflow = false;
-  uint64_t elements =
-      llvm::SaturatingMultiply<uint64_t>(rows, plan.columns, &overflow);
+  uint64_t elements = llvm::SaturatingMultiply<uint64_t>(rows, plan.columns, &overflow);
   if (overflow || elements > maxWeightBytes / 4)
     return std::nullopt;
   return elements * elementSize(plan.type);
@@ -59,17 +53,16 @@ static llvm::Expected<WeightPlan> planWeight(llm::WeightOp op) {
   setSource(plan, op.getSource());
   bool isVector = type.getRank() == 1;
   plan.type = isVector ? artifact::ElementType::f32 : plan.sourceType;
-  plan.layout = op.getLayout() == llm::WeightLayout::panel16
-                    ? artifact::Layout::panel16
-                    : artifact::Layout::row_major;
+  plan.layout = op.getLayout() == llm::WeightLayout::panel16 ? artifact::Layout::panel16
+                                                             : artifact::Layout::row_major;
   if (isVector && plan.layout != artifact::Layout::row_major)
     return llvm::createStringError("weight @" + plan.name +
                                    " is a vector, but its layout is panel16");
   std::optional<uint64_t> bytes = packedBytes(plan);
   if (!bytes)
-    return llvm::createStringError(
-        "weight @" + plan.name + " has " + std::to_string(plan.rows) + " x " +
-        std::to_string(plan.columns) + " elements, which is too large");
+    return llvm::createStringError("weight @" + plan.name + " has " + std::to_string(plan.rows) +
+                                   " x " + std::to_string(plan.columns) +
+                                   " elements, which is too large");
   plan.size = *bytes;
   return plan;
 }

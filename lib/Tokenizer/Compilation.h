@@ -133,7 +133,6 @@ void compileReplace(Compilation &compilation, ObjectReader &reader, Add add) {
     step.regex = pattern->isRegex ? pattern->regex : addLiteralRegex(compilation, pattern->literal);
 }
 
-
 /// Members that hold one character, and those of Metaspace, which is a
 /// pre-tokenizer and a decoder.
 std::string readCharacter(ObjectReader &reader, const char *key);

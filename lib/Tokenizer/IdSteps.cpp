@@ -115,8 +115,8 @@ public:
       strip.start = reader.number("start", 0);
       strip.stop = reader.number("stop", 0);
     } else if (type == "Replace") {
-      compileReplace<fb::DecoderKind>(
-          compilation, reader, [&](auto kind) -> auto & { return add(kind); });
+      compileReplace<fb::DecoderKind>(compilation, reader,
+                                      [&](auto kind) -> auto & { return add(kind); });
     } else if (type == "Metaspace") {
       fb::DecoderStepT &step = add(Kind::metaspace);
       bool split = false;

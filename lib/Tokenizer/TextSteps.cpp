@@ -40,8 +40,8 @@ public:
       reader.allow({"type", "prepend"});
       add(Kind::prepend).text = reader.needString("prepend", false);
     } else if (type == "Replace") {
-      compileReplace<fb::NormalizerKind>(
-          compilation, reader, [&](auto kind) -> auto & { return add(kind); });
+      compileReplace<fb::NormalizerKind>(compilation, reader,
+                                         [&](auto kind) -> auto & { return add(kind); });
     } else if (type == "BertNormalizer") {
       bert(reader);
     } else {

@@ -12,8 +12,7 @@ void kvasir_engine_options_init(kvasir_engine_options *options) {
   options->spin_us = -1;
 }
 
-static Status readConfig(const kvasir_engine_options *options,
-                         EngineConfig &config) {
+static Status readConfig(const kvasir_engine_options *options, EngineConfig &config) {
   kvasir_engine_options chosen;
   kvasir_engine_options_init(&chosen);
   if (Status s = readStruct(options, chosen); !s)
@@ -33,8 +32,7 @@ static Status readConfig(const kvasir_engine_options *options,
   return Status::ok();
 }
 
-kvasir_error *kvasir_plan(const kvasir_model *model,
-                          const kvasir_engine_options *options,
+kvasir_error *kvasir_plan(const kvasir_model *model, const kvasir_engine_options *options,
                           kvasir_memory_plan *plan) {
   return guarded([&]() -> Status {
     if (!model)
@@ -65,8 +63,7 @@ kvasir_error *kvasir_plan(const kvasir_model *model,
   });
 }
 
-kvasir_error *kvasir_engine_create(kvasir_model *model,
-                                   const kvasir_engine_options *options,
+kvasir_error *kvasir_engine_create(kvasir_model *model, const kvasir_engine_options *options,
                                    kvasir_engine **engine) {
   return guarded([&]() -> Status {
     if (!model || !engine)
@@ -144,23 +141,20 @@ kvasir_error *kvasir_engine_poll(kvasir_engine *engine, kvasir_event *event) {
 }
 
 kvasir_error *kvasir_engine_start(kvasir_engine *engine) {
-  return guarded([&]() -> Status {
-    return engine ? engine->engine->start() : nullArgument("engine");
-  });
+  return guarded(
+      [&]() -> Status { return engine ? engine->engine->start() : nullArgument("engine"); });
 }
 
 kvasir_error *kvasir_engine_stop(kvasir_engine *engine) {
-  return guarded([&]() -> Status {
-    return engine ? engine->engine->stop() : nullArgument("engine");
-  });
+  return guarded(
+      [&]() -> Status { return engine ? engine->engine->stop() : nullArgument("engine"); });
 }
 
 bool kvasir_engine_wait(kvasir_engine *engine, double seconds) {
   return engine && engine->engine->wait(seconds);
 }
 
-kvasir_error *kvasir_engine_get_stats(kvasir_engine *engine,
-                                      kvasir_engine_stats *stats) {
+kvasir_error *kvasir_engine_get_stats(kvasir_engine *engine, kvasir_engine_stats *stats) {
   return guarded([&]() -> Status {
     if (!engine)
       return nullArgument("engine");
@@ -170,8 +164,7 @@ kvasir_error *kvasir_engine_get_stats(kvasir_engine *engine,
   });
 }
 
-kvasir_error *kvasir_sequence_create(kvasir_engine *engine,
-                                     int32_t total_tokens,
+kvasir_error *kvasir_sequence_create(kvasir_engine *engine, int32_t total_tokens,
                                      kvasir_sequence **sequence) {
   return guarded([&]() -> Status {
     if (!engine || !sequence)
@@ -197,8 +190,7 @@ int32_t kvasir_sequence_length(const kvasir_sequence *sequence) {
   return sequence ? sequence->sequence->cached.length() : 0;
 }
 
-kvasir_error *kvasir_sequence_truncate(kvasir_sequence *sequence,
-                                       int32_t length) {
+kvasir_error *kvasir_sequence_truncate(kvasir_sequence *sequence, int32_t length) {
   return guarded([&]() -> Status {
     if (!sequence)
       return nullArgument("sequence");
@@ -206,8 +198,7 @@ kvasir_error *kvasir_sequence_truncate(kvasir_sequence *sequence,
   });
 }
 
-kvasir_error *kvasir_engine_forward(kvasir_engine *engine,
-                                    const kvasir_forward_item *items,
+kvasir_error *kvasir_engine_forward(kvasir_engine *engine, const kvasir_forward_item *items,
                                     size_t count, kvasir_logits *logits) {
   return guarded([&]() -> Status {
     if (!engine || !items)
@@ -216,18 +207,15 @@ kvasir_error *kvasir_engine_forward(kvasir_engine *engine,
       if (Status s = writeStruct(kvasir_logits{}, logits); !s)
         return s;
     if (count > static_cast<size_t>(engine->engine->plan().maxRequests))
-      return error(Code::outOfRange,
-                   format("%zu items, but the engine takes at most %d", count,
-                          engine->engine->plan().maxRequests));
+      return error(Code::outOfRange, format("%zu items, but the engine takes at most %d", count,
+                                            engine->engine->plan().maxRequests));
     std::vector<Sequence *> sequences;
     sequences.reserve(count);
     for (size_t i = 0; i < count; ++i) {
-      if (!items[i].sequence ||
-          items[i].sequence->sequence->engine != engine->engine)
-        return error(Code::invalidArgument,
-                     format("item %zu: its sequence does not belong to this "
-                            "engine",
-                            i));
+      if (!items[i].sequence || items[i].sequence->sequence->engine != engine->engine)
+        return error(Code::invalidArgument, format("item %zu: its sequence does not belong to this "
+                                                   "engine",
+                                                   i));
       sequences.push_back(items[i].sequence->sequence.get());
     }
     kvasir_logits result = {};
@@ -237,8 +225,7 @@ kvasir_error *kvasir_engine_forward(kvasir_engine *engine,
 }
 
 kvasir_error *kvasir_engine_get_profile(kvasir_engine *engine, int32_t program,
-                                        kvasir_profile_row *rows,
-                                        size_t capacity, size_t *count) {
+                                        kvasir_profile_row *rows, size_t capacity, size_t *count) {
   return guarded([&]() -> Status {
     if (!engine || !count)
       return nullArgument(engine ? "count" : "engine");

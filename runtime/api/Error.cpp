@@ -10,8 +10,7 @@
 namespace kvasir::rt {
 
 static_assert(int(Code::invalidArgument) == KVASIR_INVALID_ARGUMENT &&
-                  int(Code::dataLoss) == KVASIR_DATA_LOSS &&
-                  int(Code::internal) == KVASIR_INTERNAL,
+                  int(Code::dataLoss) == KVASIR_DATA_LOSS && int(Code::internal) == KVASIR_INTERNAL,
               "the codes of kvasir.h are those of Status.h");
 
 kvasir_error *toError(Status status) noexcept {
@@ -53,10 +52,7 @@ static size_t characterLength(std::string_view text, size_t at) {
   if (lead >= 0xf0 && lead <= 0xf4) {
     bool overlong = lead == 0xf0 && byte(1) < 0x90;
     bool tooLarge = lead == 0xf4 && byte(1) > 0x8f;
-    return continues(1) && continues(2) && continues(3) && !overlong &&
-                   !tooLarge
-               ? 4
-               : 0;
+    return continues(1) && continues(2) && continues(3) && !overlong && !tooLarge ? 4 : 0;
   }
   return 0;
 }
@@ -65,9 +61,8 @@ Status checkUtf8(std::string_view text, const char *name) {
   for (size_t at = 0; at < text.size();) {
     size_t length = characterLength(text, at);
     if (length == 0)
-      return error(Code::invalidArgument,
-                   format("%s is not UTF-8: byte 0x%02x at offset %zu", name,
-                          static_cast<unsigned char>(text[at]), at));
+      return error(Code::invalidArgument, format("%s is not UTF-8: byte 0x%02x at offset %zu", name,
+                                                 static_cast<unsigned char>(text[at]), at));
     at += length;
   }
   return Status::ok();
@@ -78,12 +73,10 @@ Status checkUtf8(std::string_view text, const char *name) {
 using namespace kvasir::rt;
 
 #define KVASIR_TEXT(x) #x
-#define KVASIR_DOTTED(a, b, c)                                                 \
-  KVASIR_TEXT(a) "." KVASIR_TEXT(b) "." KVASIR_TEXT(c)
+#define KVASIR_DOTTED(a, b, c) KVASIR_TEXT(a) "." KVASIR_TEXT(b) "." KVASIR_TEXT(c)
 
 const char *kvasir_version(void) {
-  return KVASIR_DOTTED(KVASIR_VERSION_MAJOR, KVASIR_VERSION_MINOR,
-                       KVASIR_VERSION_PATCH);
+  return KVASIR_DOTTED(KVASIR_VERSION_MAJOR, KVASIR_VERSION_MINOR, KVASIR_VERSION_PATCH);
 }
 
 void kvasir_free(void *memory) { std::free(memory); }

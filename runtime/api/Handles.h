@@ -52,8 +52,7 @@ template <class Body> kvasir_error *guarded(Body &&body) noexcept {
 }
 
 inline Status nullArgument(const char *name) {
-  return error(Code::invalidArgument,
-               std::string(name) + " is NULL, expected a pointer");
+  return error(Code::invalidArgument, std::string(name) + " is NULL, expected a pointer");
 }
 
 /// Overwrites the head of `out`, which holds the defaults, with what the caller
@@ -66,8 +65,7 @@ template <class Struct> Status readStruct(const Struct *in, Struct &out) {
                  format("struct_size is %zu, expected %zu; call the struct's "
                         "init function first",
                         in->struct_size, sizeof(Struct)));
-  std::memcpy(static_cast<void *>(&out), in,
-              std::min(in->struct_size, sizeof(Struct)));
+  std::memcpy(static_cast<void *>(&out), in, std::min(in->struct_size, sizeof(Struct)));
   out.struct_size = sizeof(Struct);
   return Status::ok();
 }
@@ -82,8 +80,7 @@ template <class Struct> Status writeStruct(Struct from, Struct *to) {
                         "call",
                         to->struct_size, sizeof(Struct)));
   from.struct_size = to->struct_size;
-  std::memcpy(static_cast<void *>(to), &from,
-              std::min(to->struct_size, sizeof(Struct)));
+  std::memcpy(static_cast<void *>(to), &from, std::min(to->struct_size, sizeof(Struct)));
   return Status::ok();
 }
 

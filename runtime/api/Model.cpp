@@ -14,8 +14,7 @@ void kvasir_model_options_init(kvasir_model_options *options) {
   options->struct_size = sizeof(*options);
 }
 
-kvasir_error *kvasir_model_load(const char *path,
-                                const kvasir_model_options *options,
+kvasir_error *kvasir_model_load(const char *path, const kvasir_model_options *options,
                                 kvasir_model **model) {
   return guarded([&]() -> Status {
     if (!path || !model)
@@ -24,8 +23,7 @@ kvasir_error *kvasir_model_load(const char *path,
     kvasir_model_options_init(&chosen);
     if (Status s = readStruct(options, chosen); !s)
       return s;
-    auto loaded = Model::load(path, chosen.variant ? chosen.variant : "",
-                              chosen.verify_weights);
+    auto loaded = Model::load(path, chosen.variant ? chosen.variant : "", chosen.verify_weights);
     if (!loaded)
       return loaded.status();
     auto handle = std::make_unique<kvasir_model>();
@@ -46,12 +44,9 @@ void kvasir_model_free(kvasir_model *model) {
     delete model;
 }
 
-static const char *text(const flatbuffers::String *string) {
-  return string ? string->c_str() : "";
-}
+static const char *text(const flatbuffers::String *string) { return string ? string->c_str() : ""; }
 
-static void fillModel(const kvasir::artifact::Model &model,
-                      kvasir_model_info &info) {
+static void fillModel(const kvasir::artifact::Model &model, kvasir_model_info &info) {
   info.architecture = text(model.architecture());
   info.name = text(model.name());
   info.weight_type = elementName(model.weight_type());
@@ -103,8 +98,7 @@ static void fillGeneration(const kvasir::artifact::Generation *generation,
   info.do_sample = generation->do_sample();
 }
 
-kvasir_error *kvasir_model_get_info(const kvasir_model *model,
-                                    kvasir_model_info *info) {
+kvasir_error *kvasir_model_get_info(const kvasir_model *model, kvasir_model_info *info) {
   return guarded([&]() -> Status {
     if (!model)
       return nullArgument("model");
@@ -117,14 +111,12 @@ kvasir_error *kvasir_model_get_info(const kvasir_model *model,
     facts.variant = source.variant().c_str();
     facts.max_context = static_cast<int32_t>(module.limits()->max_context());
     facts.max_requests = static_cast<int32_t>(module.limits()->max_requests());
-    facts.max_step_tokens =
-        static_cast<int32_t>(module.limits()->max_step_tokens());
+    facts.max_step_tokens = static_cast<int32_t>(module.limits()->max_step_tokens());
     facts.file_bytes = source.artifact().file().size();
     facts.weight_bytes = module.weights_section()->size();
     facts.has_tokenizer = source.tokenizer() != nullptr;
     facts.tokenizer_missing = source.tokenizerMissing().c_str();
-    facts.chat_template =
-        module.chat_template() ? module.chat_template()->c_str() : nullptr;
+    facts.chat_template = module.chat_template() ? module.chat_template()->c_str() : nullptr;
     return writeStruct(facts, info);
   });
 }
@@ -147,15 +139,14 @@ const void *kvasir_model_file(const kvasir_model *model, size_t *size) {
   return file.data();
 }
 
-kvasir_error *kvasir_model_verify(const kvasir_model *model,
-                                  kvasir_progress_fn progress, void *user) {
+kvasir_error *kvasir_model_verify(const kvasir_model *model, kvasir_progress_fn progress,
+                                  void *user) {
   return guarded([&]() -> Status {
     if (!model)
       return nullArgument("model");
-    return model->model->artifact().verifyWeights(
-        [&](uint64_t done, uint64_t total) {
-          if (progress)
-            progress(done, total, user);
-        });
+    return model->model->artifact().verifyWeights([&](uint64_t done, uint64_t total) {
+      if (progress)
+        progress(done, total, user);
+    });
   });
 }

@@ -13,30 +13,25 @@ namespace kvasir::rt {
 
 using namespace artifact;
 
-static bool hashMatches(const void *bytes, size_t size, uint64_t low,
-                        uint64_t high) {
+static bool hashMatches(const void *bytes, size_t size, uint64_t low, uint64_t high) {
   XXH128_hash_t hash = XXH3_128bits(bytes, size);
   return hash.low64 == low && hash.high64 == high;
 }
 
 static bool supportsVersion(unsigned major, unsigned minor) {
-  return major == versionMajor &&
-         (minor == versionMinor || minor + 1 == versionMinor);
+  return major == versionMajor && (minor == versionMinor || minor + 1 == versionMinor);
 }
 
 static Status checkVersion(const FileHeader &header, bool intact) {
   if (supportsVersion(header.versionMajor, header.versionMinor))
     return intact ? Status::ok()
-                  : error(Code::dataLoss,
-                          "header is corrupt: its hash does not match");
-  return error(
-      Code::unsupported,
-      format(
-          "artifact version %u.%u%s, but this runtime reads %u.%u%s; compile "
-          "the model again or use another runtime",
-          header.versionMajor, header.versionMinor,
-          intact ? "" : " (or a corrupt header)", versionMajor, versionMinor,
-          versionMinor ? " and the minor version before it" : ""));
+                  : error(Code::dataLoss, "header is corrupt: its hash does not match");
+  return error(Code::unsupported,
+               format("artifact version %u.%u%s, but this runtime reads %u.%u%s; compile "
+                      "the model again or use another runtime",
+                      header.versionMajor, header.versionMinor,
+                      intact ? "" : " (or a corrupt header)", versionMajor, versionMinor,
+                      versionMinor ? " and the minor version before it" : ""));
 }
 
 Status checkHeader(const unsigned char *bytes, uint64_t size) {
@@ -45,15 +40,13 @@ Status checkHeader(const unsigned char *bytes, uint64_t size) {
   if (known == 0)
     return error(Code::dataLoss, "file is empty");
   if (std::memcmp(bytes, magic, known) != 0)
-    return error(Code::dataLoss,
-                 "not a kvasir artifact: it does not begin with KVASIR");
+    return error(Code::dataLoss, "not a kvasir artifact: it does not begin with KVASIR");
   if (size < sizeof(FileHeader))
-    return error(Code::dataLoss, format("truncated: file is %" PRIu64
-                                        " bytes, but the header alone has %zu",
-                                        size, sizeof(FileHeader)));
+    return error(Code::dataLoss,
+                 format("truncated: file is %" PRIu64 " bytes, but the header alone has %zu", size,
+                        sizeof(FileHeader)));
   std::memcpy(&header, bytes, sizeof(header));
-  bool intact =
-      XXH3_64bits(bytes, offsetof(FileHeader, headerHash)) == header.headerHash;
+  bool intact = XXH3_64bits(bytes, offsetof(FileHeader, headerHash)) == header.headerHash;
   if (Status s = checkVersion(header, intact); !s)
     return s;
   if (header.headerSize != sizeof(FileHeader))
@@ -61,39 +54,32 @@ Status checkHeader(const unsigned char *bytes, uint64_t size) {
                                         "%zu",
                                         header.headerSize, sizeof(FileHeader)));
   if (header.fileSize != size)
-    return error(
-        Code::dataLoss,
-        format("%s: file is %" PRIu64 " bytes, header says %" PRIu64,
-               size < header.fileSize ? "truncated" : "too long or damaged",
-               size, header.fileSize));
-  if (header.moduleOffset % sectionAlignment != 0 ||
-      header.moduleOffset < sizeof(FileHeader) || header.moduleOffset > size ||
-      header.moduleSize > size - header.moduleOffset)
     return error(Code::dataLoss,
-                 format("module table [%" PRIu64 ", +%" PRIu64
-                        ") does not lie in the file of %" PRIu64 " bytes",
-                        header.moduleOffset, header.moduleSize, size));
-  if (!hashMatches(bytes + header.moduleOffset, header.moduleSize,
-                   header.moduleHash.low, header.moduleHash.high))
-    return error(Code::dataLoss,
-                 "module table is corrupt: its hash does not match");
+                 format("%s: file is %" PRIu64 " bytes, header says %" PRIu64,
+                        size < header.fileSize ? "truncated" : "too long or damaged", size,
+                        header.fileSize));
+  if (header.moduleOffset % sectionAlignment != 0 || header.moduleOffset < sizeof(FileHeader) ||
+      header.moduleOffset > size || header.moduleSize > size - header.moduleOffset)
+    return error(Code::dataLoss, format("module table [%" PRIu64 ", +%" PRIu64
+                                        ") does not lie in the file of %" PRIu64 " bytes",
+                                        header.moduleOffset, header.moduleSize, size));
+  if (!hashMatches(bytes + header.moduleOffset, header.moduleSize, header.moduleHash.low,
+                   header.moduleHash.high))
+    return error(Code::dataLoss, "module table is corrupt: its hash does not match");
   return Status::ok();
 }
 
 std::string_view Artifact::bytes(const Section &section) const {
-  return {reinterpret_cast<const char *>(mapped.data()) + section.offset(),
-          section.size()};
+  return {reinterpret_cast<const char *>(mapped.data()) + section.offset(), section.size()};
 }
 
 const unsigned char *Artifact::weight(const Weight &weight) const {
   return mapped.data() + table->weights_section()->offset() + weight.offset();
 }
 
-static Status checkHash(std::string_view bytes, const Section &section,
-                        const std::string &name) {
+static Status checkHash(std::string_view bytes, const Section &section, const std::string &name) {
   if (bytes.empty() ||
-      hashMatches(bytes.data(), bytes.size(), section.hash()->low(),
-                  section.hash()->high()))
+      hashMatches(bytes.data(), bytes.size(), section.hash()->low(), section.hash()->high()))
     return Status::ok();
   return error(Code::dataLoss, name + " is corrupt: its hash does not match");
 }
@@ -104,8 +90,7 @@ Status Artifact::read() {
   FileHeader header;
   std::memcpy(&header, mapped.data(), sizeof(header));
   const unsigned char *start = mapped.data() + header.moduleOffset;
-  Result<const Module *> module =
-      readModule(start, header.moduleSize, mapped.size());
+  Result<const Module *> module = readModule(start, header.moduleSize, mapped.size());
   if (!module)
     return module.status();
   table = *module;
@@ -128,13 +113,11 @@ Result<Artifact> Artifact::open(const std::string &path) {
   Artifact artifact;
   artifact.mapped = std::move(*file);
   if (Status s = artifact.read(); !s)
-    return error(s.code(),
-                 format("'%s': %s", path.c_str(), s.message().c_str()));
+    return error(s.code(), format("'%s': %s", path.c_str(), s.message().c_str()));
   return artifact;
 }
 
-Status Artifact::verifyWeights(
-    const std::function<void(uint64_t, uint64_t)> &progress) const {
+Status Artifact::verifyWeights(const std::function<void(uint64_t, uint64_t)> &progress) const {
   // Weights are hashed in pieces so that progress moves inside a large one.
   constexpr uint64_t piece = uint64_t(16) << 20;
   uint64_t total = 0, done = 0;

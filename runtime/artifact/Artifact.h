@@ -25,8 +25,7 @@ public:
   const unsigned char *weight(const artifact::Weight &weight) const;
 
   /// Hashes every weight; the first that differs is an error.
-  Status verifyWeights(
-      const std::function<void(uint64_t done, uint64_t total)> &progress) const;
+  Status verifyWeights(const std::function<void(uint64_t done, uint64_t total)> &progress) const;
 
 private:
   Status read();

@@ -46,16 +46,14 @@ template <class Vector> static uint64_t count(const Vector *vector) {
   return vector ? vector->size() : 0;
 }
 
-static Status checkSection(const Section &section, const char *name,
-                           uint64_t fileSize) {
+static Status checkSection(const Section &section, const char *name, uint64_t fileSize) {
   if (section.offset() % sectionAlignment != 0)
-    return corrupt(format("%s starts at byte %" PRIu64
-                          ", which is not a multiple of %" PRIu64,
+    return corrupt(format("%s starts at byte %" PRIu64 ", which is not a multiple of %" PRIu64,
                           name, section.offset(), sectionAlignment));
   if (section.offset() < sectionAlignment || section.offset() > fileSize ||
       section.size() > fileSize - section.offset())
-    return corrupt(format("%s [%" PRIu64 ", +%" PRIu64
-                          ") does not lie in the file of %" PRIu64 " bytes",
+    return corrupt(format("%s [%" PRIu64 ", +%" PRIu64 ") does not lie in the file of %" PRIu64
+                          " bytes",
                           name, section.offset(), section.size(), fileSize));
   if (!section.hash() && section.size() != 0)
     return corrupt(format("%s has no hash", name));
@@ -64,29 +62,25 @@ static Status checkSection(const Section &section, const char *name,
 
 static Status checkModel(const Model &model) {
   if (model.vocab_size() == 0 || model.vocab_size() > maxVocabulary)
-    return corrupt(format("vocabulary of %u ids, expected 1 to %u",
-                          model.vocab_size(), maxVocabulary));
-  auto isId = [&](int32_t id) {
-    return id >= 0 && static_cast<uint32_t>(id) < model.vocab_size();
-  };
+    return corrupt(
+        format("vocabulary of %u ids, expected 1 to %u", model.vocab_size(), maxVocabulary));
+  auto isId = [&](int32_t id) { return id >= 0 && static_cast<uint32_t>(id) < model.vocab_size(); };
   if (model.bos() != -1 && !isId(model.bos()))
-    return corrupt(format("bos id %d is not in the vocabulary of %u",
-                          model.bos(), model.vocab_size()));
+    return corrupt(
+        format("bos id %d is not in the vocabulary of %u", model.bos(), model.vocab_size()));
   for (uint64_t i = 0; i < count(model.eos()); ++i)
     if (!isId(model.eos()->Get(i)))
-      return corrupt(format("eos id %d is not in the vocabulary of %u",
-                            model.eos()->Get(i), model.vocab_size()));
+      return corrupt(format("eos id %d is not in the vocabulary of %u", model.eos()->Get(i),
+                            model.vocab_size()));
   if (model.weight_type() > ElementType::MAX)
-    return corrupt(
-        format("weight type %u is not known", unsigned(model.weight_type())));
+    return corrupt(format("weight type %u is not known", unsigned(model.weight_type())));
   return Status::ok();
 }
 
 static Status checkLimits(const Limits &limits) {
   auto check = [](const char *name, uint32_t value, uint32_t most) {
     if (value == 0 || value > most)
-      return corrupt(
-          format("limit %s is %u, expected 1 to %u", name, value, most));
+      return corrupt(format("limit %s is %u, expected 1 to %u", name, value, most));
     return Status::ok();
   };
   if (Status s = check("max_context", limits.max_context(), mostContext); !s)
@@ -108,21 +102,19 @@ static uint64_t elements(const flatbuffers::Vector<uint64_t> &shape) {
   return product;
 }
 
-static Status checkWeight(const Weight &weight, uint64_t index,
-                          uint64_t sectionSize) {
+static Status checkWeight(const Weight &weight, uint64_t index, uint64_t sectionSize) {
   auto wrong = [&](const std::string &what) {
-    return corrupt(format("weight %" PRIu64 " '%s' %s", index,
-                          weight.name()->c_str(), what.c_str()));
+    return corrupt(
+        format("weight %" PRIu64 " '%s' %s", index, weight.name()->c_str(), what.c_str()));
   };
   if (weight.type() > ElementType::MAX || weight.layout() > Layout::MAX)
     return wrong("has an unknown type or layout");
   if (weight.offset() % KVASIR_ALIGNMENT != 0)
-    return wrong(format("starts at %" PRIu64 ", not a multiple of %d",
-                        weight.offset(), KVASIR_ALIGNMENT));
-  if (weight.offset() > sectionSize ||
-      weight.size() > sectionSize - weight.offset())
-    return wrong(format("[%" PRIu64 ", +%" PRIu64
-                        ") does not lie in the weights of %" PRIu64 " bytes",
+    return wrong(
+        format("starts at %" PRIu64 ", not a multiple of %d", weight.offset(), KVASIR_ALIGNMENT));
+  if (weight.offset() > sectionSize || weight.size() > sectionSize - weight.offset())
+    return wrong(format("[%" PRIu64 ", +%" PRIu64 ") does not lie in the weights of %" PRIu64
+                        " bytes",
                         weight.offset(), weight.size(), sectionSize));
   if (!weight.shape() || weight.shape()->size() > 8 || !weight.hash())
     return wrong("has no shape or no hash");
@@ -137,26 +129,24 @@ static Status checkWeight(const Weight &weight, uint64_t index,
     stored = stored == 0 ? 0 : stored / rows * ((rows + 15) / 16 * 16);
   }
   if (stored == 0 || weight.size() < stored * elementSize(weight.type()))
-    return wrong(format("has %" PRIu64 " bytes, expected at least %" PRIu64,
-                        weight.size(), stored * elementSize(weight.type())));
+    return wrong(format("has %" PRIu64 " bytes, expected at least %" PRIu64, weight.size(),
+                        stored * elementSize(weight.type())));
   return Status::ok();
 }
 
 static Status checkCache(const Cache &cache, uint64_t index) {
   auto wrong = [&](const std::string &what) {
-    return corrupt(format("cache %" PRIu64 " '%s' %s", index,
-                          cache.name()->c_str(), what.c_str()));
+    return corrupt(format("cache %" PRIu64 " '%s' %s", index, cache.name()->c_str(), what.c_str()));
   };
   if (cache.type() > ElementType::bf16)
     return wrong("has a type that is not f32, f16 or bf16");
-  if (cache.kv_heads() == 0 || cache.kv_heads() > (1u << 16) ||
-      cache.head_size() == 0 || cache.head_size() > (1u << 16))
-    return wrong(
-        format("has %u heads of size %u", cache.kv_heads(), cache.head_size()));
+  if (cache.kv_heads() == 0 || cache.kv_heads() > (1u << 16) || cache.head_size() == 0 ||
+      cache.head_size() > (1u << 16))
+    return wrong(format("has %u heads of size %u", cache.kv_heads(), cache.head_size()));
   if (cache.window() > mostContext)
     return wrong(format("has a window of %u tokens", cache.window()));
-  uint64_t needed = uint64_t(cache.kv_heads()) * cache.head_size() * 2 *
-                    KVASIR_PAGE_TOKENS * elementSize(cache.type());
+  uint64_t needed = uint64_t(cache.kv_heads()) * cache.head_size() * 2 * KVASIR_PAGE_TOKENS *
+                    elementSize(cache.type());
   if (cache.page_bytes() < needed || cache.page_bytes() > maxBytesPerToken ||
       cache.page_bytes() % KVASIR_ALIGNMENT != 0)
     return wrong(format("has pages of %" PRIu64
@@ -165,8 +155,7 @@ static Status checkCache(const Cache &cache, uint64_t index) {
   return Status::ok();
 }
 
-static Status checkOperand(const Operand &operand, const Module &module,
-                           const Program &program) {
+static Status checkOperand(const Operand &operand, const Module &module, const Program &program) {
   uint64_t bound = 0;
   switch (operand.kind()) {
   case OperandKind::slot:
@@ -185,16 +174,14 @@ static Status checkOperand(const Operand &operand, const Module &module,
   }
   if (operand.index() >= bound)
     return corrupt(format("%s operand has index %u, but there are %" PRIu64,
-                          EnumNameOperandKind(operand.kind()), operand.index(),
-                          bound));
+                          EnumNameOperandKind(operand.kind()), operand.index(), bound));
   return Status::ok();
 }
 
-static Status checkRow(const Row &row, const Module &module,
-                       const Program &program) {
+static Status checkRow(const Row &row, const Module &module, const Program &program) {
   if (row.function() >= count(module.functions()))
-    return corrupt(format("function %u, but there are %" PRIu64, row.function(),
-                          count(module.functions())));
+    return corrupt(
+        format("function %u, but there are %" PRIu64, row.function(), count(module.functions())));
   if (count(row.operands()) > 4096)
     return corrupt(format("%" PRIu64 " operands", count(row.operands())));
   for (uint64_t i = 0; i < count(row.operands()); ++i)
@@ -205,14 +192,13 @@ static Status checkRow(const Row &row, const Module &module,
 
 static Status checkSlots(const Program &program) {
   if (count(program.slots()) > maxRows)
-    return corrupt(
-        format("program '%s' has too many slots", program.name()->c_str()));
+    return corrupt(format("program '%s' has too many slots", program.name()->c_str()));
   for (uint64_t i = 0; i < count(program.slots()); ++i) {
     const Size &size = *program.slots()->Get(i)->size();
     if (size.constant() > maxBytes || size.per_token() > maxBytesPerToken ||
         size.per_row() > maxBytesPerToken)
-      return corrupt(format("slot %" PRIu64 " of program '%s' is too large", i,
-                            program.name()->c_str()));
+      return corrupt(
+          format("slot %" PRIu64 " of program '%s' is too large", i, program.name()->c_str()));
   }
   return Status::ok();
 }
@@ -222,8 +208,7 @@ static Status checkProgram(const Program &program, const Module &module) {
     return s;
   if (program.logits_slot() >= count(program.slots()) ||
       program.slots()->Get(program.logits_slot())->per_worker())
-    return corrupt(
-        format("program '%s' has no slot for logits", program.name()->c_str()));
+    return corrupt(format("program '%s' has no slot for logits", program.name()->c_str()));
   if (program.logits_stride() < module.model()->vocab_size() ||
       program.logits_stride() > 2 * maxVocabulary)
     return corrupt(format("program '%s' has logits of %u values, but the "
@@ -231,29 +216,28 @@ static Status checkProgram(const Program &program, const Module &module) {
                           program.name()->c_str(), program.logits_stride(),
                           module.model()->vocab_size()));
   if (count(program.rows()) == 0 || count(program.rows()) > maxRows)
-    return corrupt(format("program '%s' has %" PRIu64 " rows",
-                          program.name()->c_str(), count(program.rows())));
+    return corrupt(format("program '%s' has %" PRIu64 " rows", program.name()->c_str(),
+                          count(program.rows())));
   for (uint64_t i = 0; i < program.rows()->size(); ++i)
     if (Status s = checkRow(*program.rows()->Get(i), module, program); !s)
-      return corrupt(format("row %" PRIu64 " of program '%s': %s", i,
-                            program.name()->c_str(), s.message().c_str()));
+      return corrupt(format("row %" PRIu64 " of program '%s': %s", i, program.name()->c_str(),
+                            s.message().c_str()));
   return Status::ok();
 }
 
 static Status checkPrograms(const Module &module) {
   if (count(module.programs()) == 0 || count(module.programs()) > 64)
-    return corrupt(format("%" PRIu64 " programs, expected 1 to 64",
-                          count(module.programs())));
+    return corrupt(format("%" PRIu64 " programs, expected 1 to 64", count(module.programs())));
   bool admitsAll = false;
   for (const Program *program : *module.programs()) {
     if (Status s = checkProgram(*program, module); !s)
       return s;
-    admitsAll |= program->max_tokens() == 0 ||
-                 program->max_tokens() >= module.limits()->max_step_tokens();
+    admitsAll |=
+        program->max_tokens() == 0 || program->max_tokens() >= module.limits()->max_step_tokens();
   }
   if (!admitsAll)
-    return corrupt(format("no program takes steps of %u tokens",
-                          module.limits()->max_step_tokens()));
+    return corrupt(
+        format("no program takes steps of %u tokens", module.limits()->max_step_tokens()));
   return Status::ok();
 }
 
@@ -272,10 +256,9 @@ static Status checkCode(const Module &module, uint64_t fileSize) {
 
 Status checkModule(const Module &module, uint64_t fileSize) {
   if (module.abi_version() != KVASIR_ABI_VERSION)
-    return error(Code::unsupported,
-                 format("the code has step ABI version %u, but this runtime "
-                        "has %d; compile the model again",
-                        module.abi_version(), KVASIR_ABI_VERSION));
+    return error(Code::unsupported, format("the code has step ABI version %u, but this runtime "
+                                           "has %d; compile the model again",
+                                           module.abi_version(), KVASIR_ABI_VERSION));
   if (Status s = checkModel(*module.model()); !s)
     return s;
   if (Status s = checkLimits(*module.limits()); !s)
@@ -284,8 +267,7 @@ Status checkModule(const Module &module, uint64_t fileSize) {
   if (Status s = checkSection(weights, "weights section", fileSize); !s)
     return s;
   for (uint64_t i = 0; i < count(module.weights()); ++i)
-    if (Status s = checkWeight(*module.weights()->Get(i), i, weights.size());
-        !s)
+    if (Status s = checkWeight(*module.weights()->Get(i), i, weights.size()); !s)
       return s;
   if (count(module.caches()) > maxRows)
     return corrupt("too many caches");
@@ -303,8 +285,7 @@ Status checkModule(const Module &module, uint64_t fileSize) {
   return checkCode(module, fileSize);
 }
 
-Result<const Module *> readModule(const unsigned char *bytes, size_t size,
-                                  uint64_t fileSize) {
+Result<const Module *> readModule(const unsigned char *bytes, size_t size, uint64_t fileSize) {
   if (size >= FLATBUFFERS_MAX_BUFFER_SIZE)
     return corrupt(format("it has %zu bytes", size));
   flatbuffers::Verifier verifier(bytes, size, /*max_depth=*/64,

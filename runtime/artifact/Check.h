@@ -11,8 +11,8 @@ namespace kvasir::rt {
 
 /// Checks the structure with the FlatBuffers verifier and then checkModule.
 /// `bytes` must be aligned to 8.
-Result<const artifact::Module *> readModule(const unsigned char *bytes,
-                                            size_t size, uint64_t fileSize);
+Result<const artifact::Module *> readModule(const unsigned char *bytes, size_t size,
+                                            uint64_t fileSize);
 
 /// After this, for a file of `fileSize` bytes: sections lie in the file,
 /// weights in their section, operands name what exists, enumerators are known,

@@ -11,10 +11,8 @@
 
 namespace kvasir::rt {
 
-static Status systemError(Code code, const char *what,
-                          const std::string &path) {
-  return error(code, format("cannot %s '%s': %s", what, path.c_str(),
-                            std::strerror(errno)));
+static Status systemError(Code code, const char *what, const std::string &path) {
+  return error(code, format("cannot %s '%s': %s", what, path.c_str(), std::strerror(errno)));
 }
 
 static Result<MappedFile> nothing(Status status) { return status; }
@@ -23,8 +21,7 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   // Without O_NONBLOCK a FIFO would wait for its writer.
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
-    return nothing(systemError(
-        errno == ENOENT ? Code::notFound : Code::unavailable, "open", path));
+    return nothing(systemError(errno == ENOENT ? Code::notFound : Code::unavailable, "open", path));
   struct stat info;
   if (fstat(fd, &info) != 0) {
     Status failure = systemError(Code::unavailable, "read", path);
@@ -33,8 +30,8 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   }
   if (!S_ISREG(info.st_mode)) {
     close(fd);
-    return nothing(error(Code::invalidArgument,
-                         format("'%s' is not a regular file", path.c_str())));
+    return nothing(
+        error(Code::invalidArgument, format("'%s' is not a regular file", path.c_str())));
   }
   MappedFile file;
   file.length = static_cast<size_t>(info.st_size);

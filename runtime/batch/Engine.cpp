@@ -10,20 +10,18 @@
 
 namespace kvasir::rt {
 
-Engine::Engine(std::shared_ptr<const Model> model,
-               std::unique_ptr<StepRunner> step)
-    : source(std::move(model)), runner(std::move(step)),
-      scheduler(runner->plan(), runner->cache()), sampler(source->vocabSize()) {
+Engine::Engine(std::shared_ptr<const Model> model, std::unique_ptr<StepRunner> step)
+    : source(std::move(model)), runner(std::move(step)), scheduler(runner->plan(), runner->cache()),
+      sampler(source->vocabSize()) {
   published.kv_pages_free = runner->plan().pages;
 }
 
-Result<std::shared_ptr<Engine>>
-Engine::create(std::shared_ptr<const Model> model, const EngineConfig &config) {
+Result<std::shared_ptr<Engine>> Engine::create(std::shared_ptr<const Model> model,
+                                               const EngineConfig &config) {
   auto runner = StepRunner::create(*model, config);
   if (!runner)
     return runner.status();
-  return std::shared_ptr<Engine>(
-      new Engine(std::move(model), std::move(*runner)));
+  return std::shared_ptr<Engine>(new Engine(std::move(model), std::move(*runner)));
 }
 
 Engine::~Engine() { (void)stop(); }
@@ -35,26 +33,22 @@ Status Engine::prepare(RequestSpec &spec) const {
   int64_t prompt = static_cast<int64_t>(spec.prompt.size());
   int64_t context = plan().maxContext;
   if (prompt == 0)
-    return error(Code::invalidArgument,
-                 "the prompt is empty, expected at least one id; start with "
-                 "the model's BOS");
+    return error(Code::invalidArgument, "the prompt is empty, expected at least one id; start with "
+                                        "the model's BOS");
   auto isId = [&](int32_t id) { return id >= 0 && id < vocabulary; };
   auto bad = std::find_if_not(spec.prompt.begin(), spec.prompt.end(), isId);
   if (bad != spec.prompt.end())
-    return error(Code::outOfRange,
-                 format("id %d at position %td, but ids are in [0, %d)", *bad,
-                        bad - spec.prompt.begin(), vocabulary));
+    return error(Code::outOfRange, format("id %d at position %td, but ids are in [0, %d)", *bad,
+                                          bad - spec.prompt.begin(), vocabulary));
   if (spec.maxNewTokens < 0)
     return error(Code::invalidArgument,
-                 format("max_new_tokens is %d, expected a number >= 0",
-                        spec.maxNewTokens));
+                 format("max_new_tokens is %d, expected a number >= 0", spec.maxNewTokens));
   int64_t most = context - prompt;
   if (most < std::max(1, spec.maxNewTokens))
     return error(Code::outOfRange,
                  format("prompt of %lld tokens and %d new ones, but the "
                         "engine's context has %lld",
-                        static_cast<long long>(prompt),
-                        std::max(1, spec.maxNewTokens),
+                        static_cast<long long>(prompt), std::max(1, spec.maxNewTokens),
                         static_cast<long long>(context)));
   // The last new token is reported but never enters the cache.
   auto pages = [&](int64_t added) {
@@ -66,9 +60,8 @@ Status Engine::prepare(RequestSpec &spec) const {
     return error(Code::resourceExhausted,
                  format("prompt of %lld tokens and %lld new ones need %d KV "
                         "pages of 64 tokens, but the engine has %lld",
-                        static_cast<long long>(prompt),
-                        static_cast<long long>(wanted), pages(wanted),
-                        static_cast<long long>(have)));
+                        static_cast<long long>(prompt), static_cast<long long>(wanted),
+                        pages(wanted), static_cast<long long>(have)));
   if (spec.maxNewTokens == 0) {
     while (most > 1 && pages(most) > have)
       most = std::max<int64_t>(1, std::min(most - 1, have * 64 - prompt + 1));
@@ -96,8 +89,8 @@ Result<uint64_t> Engine::submit(RequestSpec spec) {
     std::lock_guard lock(state);
     id = ++lastRequest;
   }
-  auto request = std::make_unique<Request>(id, std::move(spec), std::move(eos),
-                                           source->tokenizer());
+  auto request =
+      std::make_unique<Request>(id, std::move(spec), std::move(eos), source->tokenizer());
   std::lock_guard lock(state);
   inbox.push_back(std::move(request));
   workArrived.notify_one();
@@ -160,11 +153,9 @@ bool Engine::buildStep() {
     any = true;
     request->noteStarted(time);
     bool last = request->scheduled == request->pending();
-    builder.add(request->cached, request->nextTokens(),
-                last ? KVASIR_ROWS_LAST : KVASIR_ROWS_NONE);
+    builder.add(request->cached, request->nextTokens(), last ? KVASIR_ROWS_LAST : KVASIR_ROWS_NONE);
     bool decodes = last && request->scheduled == 1 && request->newTokens() > 0;
-    (decodes ? totals.decode_tokens : totals.prompt_tokens) +=
-        request->scheduled;
+    (decodes ? totals.decode_tokens : totals.prompt_tokens) += request->scheduled;
   }
   return any;
 }
@@ -183,8 +174,7 @@ Logits Engine::runStep(bool decodeOnly) {
 void Engine::chooseToken(Request &request, const float *row) {
   std::vector<kvasir_logprob> top;
   uint64_t index = static_cast<uint64_t>(request.newTokens());
-  Result<Choice> choice =
-      sampler.choose(row, request.spec.sampling, request.tokens, index, top);
+  Result<Choice> choice = sampler.choose(row, request.spec.sampling, request.tokens, index, top);
   if (!choice) {
     request.failure = choice.status();
     ended.emplace_back(request.id, KVASIR_FINISH_ERROR);
@@ -212,8 +202,7 @@ void Engine::chooseTokens(const Logits &logits) {
     if (request->scheduled == 0)
       continue;
     bool last = request->scheduled == request->pending();
-    request->cached.advance(runner->cache(),
-                            request->cached.length() + request->scheduled);
+    request->cached.advance(runner->cache(), request->cached.length() + request->scheduled);
     request->scheduled = 0;
     if (last)
       chooseToken(*request, logits.data + logits.stride * row++);
@@ -281,8 +270,8 @@ bool Engine::wait(double seconds) {
     return ready();
   // A year is for ever, and does not overflow the clock.
   auto span = std::chrono::duration<double>(std::min(seconds, 3.2e7));
-  return eventArrived.wait_for(
-      lock, std::chrono::duration_cast<std::chrono::nanoseconds>(span), ready);
+  return eventArrived.wait_for(lock, std::chrono::duration_cast<std::chrono::nanoseconds>(span),
+                               ready);
 }
 
 void Engine::help() {
@@ -290,9 +279,8 @@ void Engine::help() {
   while (true) {
     {
       std::unique_lock lock(state);
-      workArrived.wait(lock, [&] {
-        return stopHelper || more || !inbox.empty() || !cancellations.empty();
-      });
+      workArrived.wait(
+          lock, [&] { return stopHelper || more || !inbox.empty() || !cancellations.empty(); });
       if (stopHelper)
         return;
     }

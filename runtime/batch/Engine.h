@@ -27,8 +27,8 @@ struct Sequence {
 /// is taken second.
 class Engine : public std::enable_shared_from_this<Engine> {
 public:
-  static Result<std::shared_ptr<Engine>>
-  create(std::shared_ptr<const Model> model, const EngineConfig &config);
+  static Result<std::shared_ptr<Engine>> create(std::shared_ptr<const Model> model,
+                                                const EngineConfig &config);
   ~Engine();
 
   const Model &model() const { return *source; }
@@ -48,11 +48,10 @@ public:
   Result<std::unique_ptr<Sequence>> createSequence(int32_t total);
   void freeSequence(Sequence &sequence);
   Status truncate(Sequence &sequence, int32_t length);
-  Status forward(std::span<const kvasir_forward_item> items,
-                 std::span<Sequence *const> sequences, kvasir_logits *logits);
+  Status forward(std::span<const kvasir_forward_item> items, std::span<Sequence *const> sequences,
+                 kvasir_logits *logits);
 
-  Status copyProfile(int32_t program, kvasir_profile_row *rows, size_t capacity,
-                     size_t &count);
+  Status copyProfile(int32_t program, kvasir_profile_row *rows, size_t capacity, size_t &count);
   void resetProfile();
 
 private:

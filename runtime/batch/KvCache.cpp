@@ -30,8 +30,8 @@ int32_t mostPages(int32_t total, int32_t chunk, int32_t window) {
   return static_cast<int32_t>(std::min<int64_t>(all, seen / pageTokens + 2));
 }
 
-Result<KvCache> KvCache::create(const artifact::Module &module,
-                                const MemoryPlan &plan, bool poisonPages) {
+Result<KvCache> KvCache::create(const artifact::Module &module, const MemoryPlan &plan,
+                                bool poisonPages) {
   KvCache cache(static_cast<int32_t>(plan.pages));
   Result<Allocation> memory = Allocation::create(plan.kvBytes, "the KV cache");
   if (!memory)
@@ -42,11 +42,9 @@ Result<KvCache> KvCache::create(const artifact::Module &module,
   for (uint32_t i = 0; i < count; ++i) {
     const artifact::Cache &source = *module.caches()->Get(i);
     windowed &= source.window() != 0;
-    cache.widest =
-        std::max(cache.widest, static_cast<int32_t>(source.window()));
+    cache.widest = std::max(cache.widest, static_cast<int32_t>(source.window()));
     if (poisonPages)
-      cache.poisoned.push_back(
-          {cache.memory.data() + plan.cacheOffsets[i], source.page_bytes()});
+      cache.poisoned.push_back({cache.memory.data() + plan.cacheOffsets[i], source.page_bytes()});
   }
   if (!windowed)
     cache.widest = 0;
@@ -81,8 +79,8 @@ bool CachedTokens::grow(KvCache &cache, int32_t length) {
 
 void CachedTokens::advance(KvCache &cache, int32_t length) {
   tokens = length;
-  int32_t passed = std::min(passedPages(length, cache.window()),
-                            static_cast<int32_t>(pages.size()));
+  int32_t passed =
+      std::min(passedPages(length, cache.window()), static_cast<int32_t>(pages.size()));
   for (; dropped < passed; ++dropped) {
     cache.pages().release(pages[dropped]);
     pages[dropped] = -1;

@@ -13,8 +13,8 @@ namespace kvasir::rt {
 
 class KvCache {
 public:
-  static Result<KvCache> create(const artifact::Module &module,
-                                const MemoryPlan &plan, bool poisonPages);
+  static Result<KvCache> create(const artifact::Module &module, const MemoryPlan &plan,
+                                bool poisonPages);
 
   unsigned char *data() const { return memory.data(); }
   const PagePool &pages() const { return pool; }
@@ -55,9 +55,7 @@ public:
 
   /// Pages that are missing before `length` tokens fit.
   int32_t missingPages(int32_t length) const;
-  int32_t heldPages() const {
-    return static_cast<int32_t>(pages.size()) - dropped;
-  }
+  int32_t heldPages() const { return static_cast<int32_t>(pages.size()) - dropped; }
   /// Takes what is missing, or nothing and returns false.
   bool grow(KvCache &cache, int32_t length);
   /// After a step: these tokens are in the cache now. Gives back what no window

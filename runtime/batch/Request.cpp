@@ -21,8 +21,8 @@ Request::Request(uint64_t id, RequestSpec given, std::vector<int32_t> eosIds,
                  const Tokenizer *tokenizer)
     : id(id), spec(withoutPrompt(given)), tokens(given.prompt),
       cached(totalTokens(given), given.declaredTotal),
-      promptLength(static_cast<int32_t>(given.prompt.size())),
-      eos(std::move(eosIds)), matcher(spec.stops), submitted(now()) {
+      promptLength(static_cast<int32_t>(given.prompt.size())), eos(std::move(eosIds)),
+      matcher(spec.stops), submitted(now()) {
   tokens.reserve(totalTokens(given));
   if (!spec.text)
     return;
@@ -42,8 +42,7 @@ void Request::noteStarted(double time) {
     started = time;
 }
 
-kvasir_finish_reason Request::accept(int32_t token, double time,
-                                     std::string &text) {
+kvasir_finish_reason Request::accept(int32_t token, double time, std::string &text) {
   tokens.push_back(token);
   if (firstToken < 0)
     firstToken = time;
@@ -55,8 +54,7 @@ kvasir_finish_reason Request::accept(int32_t token, double time,
     textEnded = true;
     return KVASIR_FINISH_STOP;
   }
-  return newTokens() == spec.maxNewTokens ? KVASIR_FINISH_LENGTH
-                                          : KVASIR_FINISH_NONE;
+  return newTokens() == spec.maxNewTokens ? KVASIR_FINISH_LENGTH : KVASIR_FINISH_NONE;
 }
 
 Event Request::finished(kvasir_finish_reason reason, double time) {

@@ -18,7 +18,7 @@ namespace kvasir::rt {
 /// kvasir.h.
 struct RequestSpec {
   std::vector<int32_t> prompt;
-  int32_t maxNewTokens = 0; // 0: as many as context and pages leave
+  int32_t maxNewTokens = 0;  // 0: as many as context and pages leave
   int32_t declaredTotal = 0; // length that compiled code is told; 0: prompt + maxNewTokens
   SamplingOptions sampling;
   std::vector<std::string> stops;
@@ -52,8 +52,7 @@ struct Event {
 class Request {
 public:
   /// `spec.maxNewTokens` >= 1. Memory for all tokens is reserved here.
-  Request(uint64_t id, RequestSpec spec, std::vector<int32_t> eos,
-          const Tokenizer *tokenizer);
+  Request(uint64_t id, RequestSpec spec, std::vector<int32_t> eos, const Tokenizer *tokenizer);
 
   const uint64_t id;
   const RequestSpec spec;      // its prompt has moved to `tokens`
@@ -64,12 +63,8 @@ public:
   Status failure;
 
   /// Tokens that are known but not in the cache yet.
-  int32_t pending() const {
-    return static_cast<int32_t>(tokens.size()) - cached.length();
-  }
-  int32_t newTokens() const {
-    return static_cast<int32_t>(tokens.size()) - promptLength;
-  }
+  int32_t pending() const { return static_cast<int32_t>(tokens.size()) - cached.length(); }
+  int32_t newTokens() const { return static_cast<int32_t>(tokens.size()) - promptLength; }
   std::span<const int32_t> nextTokens() const {
     return {tokens.data() + cached.length(), size_t(scheduled)};
   }

@@ -12,9 +12,7 @@ Scheduler::Scheduler(const MemoryPlan &plan, KvCache &cache)
   active.reserve(maxRequests);
 }
 
-void Scheduler::enqueue(std::unique_ptr<Request> request) {
-  queue.push_back(std::move(request));
-}
+void Scheduler::enqueue(std::unique_ptr<Request> request) { queue.push_back(std::move(request)); }
 
 int32_t Scheduler::pagesNeeded(int32_t total) const {
   return mostPages(total, maxStepTokens, cache.window());
@@ -85,11 +83,10 @@ void Scheduler::takePages() {
     int32_t length = request.cached.length() + request.scheduled;
     while (!request.cached.grow(cache, length)) {
       if (active.size() == 1) {
-        request.failure = error(
-            Code::resourceExhausted,
-            format("no KV pages: the request needs %d more, %d are free, and "
-                   "the others belong to sequences",
-                   request.cached.missingPages(length), cache.pages().free()));
+        request.failure = error(Code::resourceExhausted,
+                                format("no KV pages: the request needs %d more, %d are free, and "
+                                       "the others belong to sequences",
+                                       request.cached.missingPages(length), cache.pages().free()));
         request.scheduled = 0;
         return;
       }

@@ -22,9 +22,7 @@ public:
   void schedule();
 
   /// Those that hold a place in the batch, oldest first.
-  const std::vector<std::unique_ptr<Request>> &running() const {
-    return active;
-  }
+  const std::vector<std::unique_ptr<Request>> &running() const { return active; }
   size_t waiting() const { return queue.size(); }
   bool idle() const { return active.empty() && queue.empty(); }
   uint64_t preemptions() const { return preempted; }
@@ -45,8 +43,7 @@ private:
 
   const int32_t maxRequests, maxStepTokens, maxLogitRows;
   KvCache &cache;
-  std::deque<std::unique_ptr<Request>>
-      queue; // ascending id, all above those of `active`
+  std::deque<std::unique_ptr<Request>> queue;   // ascending id, all above those of `active`
   std::vector<std::unique_ptr<Request>> active; // ascending id
   uint64_t preempted = 0;
 };

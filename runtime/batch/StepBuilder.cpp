@@ -17,14 +17,12 @@ StepBuilder::StepBuilder(const MemoryPlan &plan) : pageStride(plan.pageStride) {
 }
 
 void StepBuilder::clear() {
-  for (std::vector<int32_t> *array :
-       {&ids, &positions, &tokenRequest, &rowToken, &requestTotal, &pageTable,
-        &blockToken, &blockTokens})
+  for (std::vector<int32_t> *array : {&ids, &positions, &tokenRequest, &rowToken, &requestTotal,
+                                      &pageTable, &blockToken, &blockTokens})
     array->clear();
 }
 
-void StepBuilder::add(const CachedTokens &cached, std::span<const int32_t> add,
-                      kvasir_rows rows) {
+void StepBuilder::add(const CachedTokens &cached, std::span<const int32_t> add, kvasir_rows rows) {
   int32_t count = static_cast<int32_t>(add.size());
   int32_t first = static_cast<int32_t>(ids.size());
   int32_t request = static_cast<int32_t>(requestTotal.size());

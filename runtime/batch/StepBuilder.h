@@ -19,15 +19,14 @@ public:
 
   void clear();
   /// `ids` follow what `cached` holds; it has pages for them already.
-  void add(const CachedTokens &cached, std::span<const int32_t> ids,
-           kvasir_rows rows);
+  void add(const CachedTokens &cached, std::span<const int32_t> ids, kvasir_rows rows);
   /// Valid until the next clear.
   const kvasir_step_args &arguments();
 
 private:
   int32_t pageStride;
-  std::vector<int32_t> ids, positions, tokenRequest, rowToken, requestTotal,
-      pageTable, blockToken, blockTokens;
+  std::vector<int32_t> ids, positions, tokenRequest, rowToken, requestTotal, pageTable, blockToken,
+      blockTokens;
   kvasir_step_args args = {};
 };
 

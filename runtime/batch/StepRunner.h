@@ -12,8 +12,7 @@ namespace kvasir::rt {
 class StepRunner {
 public:
   /// Refuses what does not fit before anything is allocated.
-  static Result<std::unique_ptr<StepRunner>> create(const Model &model,
-                                                    const EngineConfig &config);
+  static Result<std::unique_ptr<StepRunner>> create(const Model &model, const EngineConfig &config);
 
   const MemoryPlan &plan() const { return memoryPlan; }
   KvCache &cache() { return kv; }

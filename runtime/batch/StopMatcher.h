@@ -13,8 +13,7 @@ class StopMatcher {
 public:
   /// Strings are not empty and are UTF-8, so that text is never cut inside a
   /// character.
-  explicit StopMatcher(std::vector<std::string> stops)
-      : stops(std::move(stops)) {}
+  explicit StopMatcher(std::vector<std::string> stops) : stops(std::move(stops)) {}
 
   /// Appends to `out` what can no longer belong to a stop string. True when one
   /// is complete: then `out` has got everything before the first, and the rest

@@ -42,26 +42,23 @@ static bool writeAll(int file, std::string_view bytes) {
   return true;
 }
 
-Result<CodeObject> CodeObject::load(
-    std::string_view bytes, const std::string &variant,
-    const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>
-        *functions) {
+Result<CodeObject>
+CodeObject::load(std::string_view bytes, const std::string &variant,
+                 const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>> *functions) {
   // The descriptor stays open as long as the library is loaded: the dynamic
   // linker takes a path that it has seen before for the same library, so the
   // number must not be used again meanwhile.
   CodeObject object;
   object.file = anonymousFile();
   if (object.file < 0 || !writeAll(object.file, bytes))
-    return failed(Code::resourceExhausted,
-                  format("cannot make memory for code '%s': %s",
-                         variant.c_str(), std::strerror(errno)));
+    return failed(Code::resourceExhausted, format("cannot make memory for code '%s': %s",
+                                                  variant.c_str(), std::strerror(errno)));
   std::string path = format("/proc/self/fd/%d", object.file);
   object.library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!object.library) {
     const char *why = dlerror();
-    return failed(Code::unavailable,
-                  format("cannot load code '%s': %s", variant.c_str(),
-                         why ? why : "unknown reason"));
+    return failed(Code::unavailable, format("cannot load code '%s': %s", variant.c_str(),
+                                            why ? why : "unknown reason"));
   }
   if (!functions)
     return object;
@@ -69,8 +66,8 @@ Result<CodeObject> CodeObject::load(
   for (const flatbuffers::String *name : *functions) {
     void *address = dlsym(object.library, name->c_str());
     if (!address)
-      return failed(Code::dataLoss, format("code '%s' has no function '%s'",
-                                           variant.c_str(), name->c_str()));
+      return failed(Code::dataLoss,
+                    format("code '%s' has no function '%s'", variant.c_str(), name->c_str()));
     object.entries.push_back(reinterpret_cast<kvasir_phase_fn>(address));
   }
   return object;
@@ -108,9 +105,9 @@ static std::string missing(const artifact::CodeObject &code,
   return names;
 }
 
-Result<const artifact::CodeObject *>
-chooseVariant(const artifact::Module &module, std::string_view variant,
-              const std::vector<std::string_view> &features) {
+Result<const artifact::CodeObject *> chooseVariant(const artifact::Module &module,
+                                                   std::string_view variant,
+                                                   const std::vector<std::string_view> &features) {
   std::string tried;
   for (const artifact::CodeObject *code : *module.code()) {
     if (code->target()->string_view() != "cpu")
@@ -124,22 +121,19 @@ chooseVariant(const artifact::Module &module, std::string_view variant,
     if (lacking.empty())
       return code;
     if (named)
-      return error(Code::unavailable,
-                   format("variant '%s' needs CPU features that this machine "
-                          "lacks: %s",
-                          code->variant()->c_str(), lacking.c_str()));
-    tried += format("%s%s (lacks %s)", tried.empty() ? "" : ", ",
-                    code->variant()->c_str(), lacking.c_str());
+      return error(Code::unavailable, format("variant '%s' needs CPU features that this machine "
+                                             "lacks: %s",
+                                             code->variant()->c_str(), lacking.c_str()));
+    tried += format("%s%s (lacks %s)", tried.empty() ? "" : ", ", code->variant()->c_str(),
+                    lacking.c_str());
   }
   if (variant.empty())
-    return error(Code::unavailable,
-                 "no code in the artifact runs on this machine: " +
-                     (tried.empty() ? "none is for CPUs" : tried));
-  return error(Code::notFound,
-               format("no variant '%s' in the artifact; it has "
-                      "%s",
-                      std::string(variant).c_str(),
-                      tried.empty() ? "none for CPUs" : tried.c_str()));
+    return error(Code::unavailable, "no code in the artifact runs on this machine: " +
+                                        (tried.empty() ? "none is for CPUs" : tried));
+  return error(Code::notFound, format("no variant '%s' in the artifact; it has "
+                                      "%s",
+                                      std::string(variant).c_str(),
+                                      tried.empty() ? "none for CPUs" : tried.c_str()));
 }
 
 } // namespace kvasir::rt

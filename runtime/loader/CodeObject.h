@@ -17,8 +17,7 @@ public:
   /// Loads the ELF image in `bytes` and resolves all of `functions`.
   static Result<CodeObject>
   load(std::string_view bytes, const std::string &variant,
-       const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>
-           *functions);
+       const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>> *functions);
 
   CodeObject() = default;
   CodeObject(CodeObject &&other) noexcept { swap(other); }
@@ -42,9 +41,9 @@ private:
 /// The code object to use: the one called `variant`, or with an empty name the
 /// first whose features this machine has. Errors list what was there and what
 /// is missing.
-Result<const artifact::CodeObject *>
-chooseVariant(const artifact::Module &module, std::string_view variant,
-              const std::vector<std::string_view> &features);
+Result<const artifact::CodeObject *> chooseVariant(const artifact::Module &module,
+                                                   std::string_view variant,
+                                                   const std::vector<std::string_view> &features);
 
 } // namespace kvasir::rt
 

@@ -16,10 +16,10 @@ Result<Allocation> Allocation::create(uint64_t bytes, const char *purpose) {
   void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
-    Status failure = error(Code::resourceExhausted,
-                           format("cannot allocate %" PRIu64 " bytes for %s: "
-                                  "%s",
-                                  bytes, purpose, std::strerror(errno)));
+    Status failure =
+        error(Code::resourceExhausted, format("cannot allocate %" PRIu64 " bytes for %s: "
+                                              "%s",
+                                              bytes, purpose, std::strerror(errno)));
     return failure;
   }
   // Advice only: where it is refused, small pages do.

@@ -45,9 +45,8 @@ static std::string controlGroup() {
 
 static bool readNumber(const std::string &path, uint64_t &value) {
   bool found = false;
-  eachLine(path.c_str(), [&](const char *line) {
-    found |= std::sscanf(line, "%" SCNu64, &value) == 1;
-  });
+  eachLine(path.c_str(),
+           [&](const char *line) { found |= std::sscanf(line, "%" SCNu64, &value) == 1; });
   return found;
 }
 
@@ -59,9 +58,8 @@ static uint64_t groupMemory() {
   if (group.empty() || !readNumber(group + "/memory.max", most) ||
       !readNumber(group + "/memory.current", used))
     return UINT64_MAX;
-  eachLine((group + "/memory.stat").c_str(), [&](const char *line) {
-    std::sscanf(line, "file %" SCNu64, &cached);
-  });
+  eachLine((group + "/memory.stat").c_str(),
+           [&](const char *line) { std::sscanf(line, "file %" SCNu64, &cached); });
   used -= std::min(used, cached);
   return most - std::min(most, used);
 }
@@ -77,8 +75,7 @@ uint64_t availableMemory() {
 
 /// True when `core` is the first of the logical cores on its physical one.
 static bool isFirstSibling(int core) {
-  std::string path = format(
-      "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", core);
+  std::string path = format("/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", core);
   uint64_t first = 0;
   return !readNumber(path, first) || first == static_cast<uint64_t>(core);
 }
@@ -106,8 +103,7 @@ int usableThreads() {
       quota = period = 0;
   });
   if (quota > 0 && period > 0)
-    cores = std::min(cores,
-                     std::max(1, static_cast<int>(std::ceil(quota / period))));
+    cores = std::min(cores, std::max(1, static_cast<int>(std::ceil(quota / period))));
   return cores;
 }
 

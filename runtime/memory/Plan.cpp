@@ -30,45 +30,38 @@ struct Checked {
 static constexpr uint64_t cacheAlignment = uint64_t(2) << 20;
 static constexpr int32_t maxThreads = 1024;
 
-static Status limit(const char *name, int32_t &value, int32_t chosen,
-                    uint32_t fallback, uint32_t most) {
+static Status limit(const char *name, int32_t &value, int32_t chosen, uint32_t fallback,
+                    uint32_t most) {
   if (chosen < 0 || static_cast<uint32_t>(chosen) > most)
-    return error(Code::outOfRange,
-                 format("engine option %s is %d, expected 1 to %u (the limit "
-                        "fixed when compiling) or 0 for the default",
-                        name, chosen, most));
+    return error(Code::outOfRange, format("engine option %s is %d, expected 1 to %u (the limit "
+                                          "fixed when compiling) or 0 for the default",
+                                          name, chosen, most));
   value = chosen ? chosen : static_cast<int32_t>(std::min(fallback, most));
   return Status::ok();
 }
 
-static Status chooseLimits(const Limits &bounds, const EngineConfig &config,
-                           MemoryPlan &plan) {
+static Status chooseLimits(const Limits &bounds, const EngineConfig &config, MemoryPlan &plan) {
   if (config.threads < 0 || config.threads > maxThreads)
-    return error(Code::outOfRange,
-                 format("engine option threads is %d, expected 0 to %d",
-                        config.threads, maxThreads));
-  plan.threads = config.threads
-                     ? config.threads
-                     : std::min<int32_t>(usableThreads(), maxThreads);
-  if (Status s = limit("max_requests", plan.maxRequests, config.maxRequests, 8,
-                       bounds.max_requests());
+    return error(Code::outOfRange, format("engine option threads is %d, expected 0 to %d",
+                                          config.threads, maxThreads));
+  plan.threads = config.threads ? config.threads : std::min<int32_t>(usableThreads(), maxThreads);
+  if (Status s =
+          limit("max_requests", plan.maxRequests, config.maxRequests, 8, bounds.max_requests());
       !s)
     return s;
-  if (Status s = limit("max_step_tokens", plan.maxStepTokens,
-                       config.maxStepTokens, 256, bounds.max_step_tokens());
+  if (Status s = limit("max_step_tokens", plan.maxStepTokens, config.maxStepTokens, 256,
+                       bounds.max_step_tokens());
       !s)
     return s;
-  if (Status s = limit("max_context", plan.maxContext, config.maxContext,
-                       bounds.max_context(), bounds.max_context());
+  if (Status s = limit("max_context", plan.maxContext, config.maxContext, bounds.max_context(),
+                       bounds.max_context());
       !s)
     return s;
   return limit("max_logit_rows", plan.maxLogitRows, config.maxLogitRows,
-               std::min(plan.maxRequests, plan.maxStepTokens),
-               plan.maxStepTokens);
+               std::min(plan.maxRequests, plan.maxStepTokens), plan.maxStepTokens);
 }
 
-static Status planProgram(const Program &program, const MemoryPlan &limits,
-                          ProgramPlan &plan) {
+static Status planProgram(const Program &program, const MemoryPlan &limits, ProgramPlan &plan) {
   // Steps of this program never have more tokens than it admits, and each
   // row of logits belongs to a token.
   uint64_t tokens = limits.maxStepTokens;
@@ -78,26 +71,22 @@ static Status planProgram(const Program &program, const MemoryPlan &limits,
   Checked math;
   for (const Slot *slot : *program.slots()) {
     const Size &size = *slot->size();
-    uint64_t bytes = math.add(size.constant(),
-                              math.add(math.multiply(size.per_token(), tokens),
-                                       math.multiply(size.per_row(), rows)));
+    uint64_t bytes = math.add(size.constant(), math.add(math.multiply(size.per_token(), tokens),
+                                                        math.multiply(size.per_row(), rows)));
     SlotPlace place = {plan.arenaBytes, math.roundUp(bytes, KVASIR_ALIGNMENT)};
     uint64_t copies = slot->per_worker() ? limits.threads : 1;
-    plan.arenaBytes =
-        math.add(plan.arenaBytes, math.multiply(place.stride, copies));
+    plan.arenaBytes = math.add(plan.arenaBytes, math.multiply(place.stride, copies));
     plan.slots.push_back(place);
   }
-  uint64_t logits =
-      math.multiply(rows, uint64_t(program.logits_stride()) * sizeof(float));
+  uint64_t logits = math.multiply(rows, uint64_t(program.logits_stride()) * sizeof(float));
   if (math.overflow)
-    return error(Code::outOfRange, format("memory of program '%s' overflows",
-                                          program.name()->c_str()));
+    return error(Code::outOfRange,
+                 format("memory of program '%s' overflows", program.name()->c_str()));
   if (plan.slots[program.logits_slot()].stride < logits)
     return error(Code::dataLoss,
                  format("program '%s' has %" PRIu64 " bytes for logits, "
                         "expected %" PRIu64,
-                        program.name()->c_str(),
-                        plan.slots[program.logits_slot()].stride, logits));
+                        program.name()->c_str(), plan.slots[program.logits_slot()].stride, logits));
   for (const Row *row : *program.rows())
     if (row->operands())
       for (const Operand *operand : *row->operands())
@@ -107,29 +96,24 @@ static Status planProgram(const Program &program, const MemoryPlan &limits,
 
 static uint64_t stepArrayBytes(const MemoryPlan &plan, Checked &math) {
   uint64_t perToken = 5 * sizeof(int32_t); // ids, positions, requests, blocks
-  uint64_t perRequest =
-      sizeof(int32_t) * math.add(1, static_cast<uint64_t>(plan.pageStride));
-  return math.add(
-      math.add(perToken * plan.maxStepTokens,
-               sizeof(int32_t) * static_cast<uint64_t>(plan.maxLogitRows)),
-      math.multiply(perRequest, plan.maxRequests));
+  uint64_t perRequest = sizeof(int32_t) * math.add(1, static_cast<uint64_t>(plan.pageStride));
+  return math.add(math.add(perToken * plan.maxStepTokens,
+                           sizeof(int32_t) * static_cast<uint64_t>(plan.maxLogitRows)),
+                  math.multiply(perRequest, plan.maxRequests));
 }
 
 /// Pages when the caller names neither tokens nor bytes.
 static uint64_t defaultPages(const MemoryPlan &plan, Checked &math) {
-  uint64_t wanted =
-      math.multiply(static_cast<uint64_t>(plan.pageStride), plan.maxRequests);
+  uint64_t wanted = math.multiply(static_cast<uint64_t>(plan.pageStride), plan.maxRequests);
   if (plan.pageBytes == 0)
     return wanted;
-  uint64_t fixed =
-      math.add(math.add(plan.weightBytes, plan.arenaBytes), plan.stepBytes);
+  uint64_t fixed = math.add(math.add(plan.weightBytes, plan.arenaBytes), plan.stepBytes);
   uint64_t half = plan.availableBytes / 2;
   uint64_t room = half - std::min(half, fixed);
   return std::clamp<uint64_t>(room / plan.pageBytes, 1, wanted);
 }
 
-static Status planCaches(const Module &module, const EngineConfig &config,
-                         MemoryPlan &plan) {
+static Status planCaches(const Module &module, const EngineConfig &config, MemoryPlan &plan) {
   Checked math;
   if (module.caches())
     for (const Cache *cache : *module.caches())
@@ -162,23 +146,20 @@ static Status planCaches(const Module &module, const EngineConfig &config,
       uint64_t to = bytes >= cacheAlignment ? cacheAlignment : 4096;
       plan.kvBytes = math.roundUp(math.add(plan.kvBytes, bytes), to);
     }
-  plan.totalBytes = math.add(math.add(plan.weightBytes, plan.arenaBytes),
-                             math.add(plan.stepBytes, plan.kvBytes));
+  plan.totalBytes =
+      math.add(math.add(plan.weightBytes, plan.arenaBytes), math.add(plan.stepBytes, plan.kvBytes));
   if (math.overflow)
     return error(Code::outOfRange, "memory of the engine overflows 64 bits");
   return Status::ok();
 }
 
-Result<MemoryPlan> planMemory(const Module &module,
-                              const EngineConfig &config) {
+Result<MemoryPlan> planMemory(const Module &module, const EngineConfig &config) {
   MemoryPlan plan;
   if (Status s = chooseLimits(*module.limits(), config, plan); !s)
     return s;
-  plan.pageStride =
-      (plan.maxContext + KVASIR_PAGE_TOKENS - 1) / KVASIR_PAGE_TOKENS;
+  plan.pageStride = (plan.maxContext + KVASIR_PAGE_TOKENS - 1) / KVASIR_PAGE_TOKENS;
   plan.weightBytes = module.weights_section()->size();
-  plan.availableBytes =
-      config.memoryBytes ? config.memoryBytes : availableMemory();
+  plan.availableBytes = config.memoryBytes ? config.memoryBytes : availableMemory();
   uint64_t counters = 0;
   for (const Program *program : *module.programs()) {
     plan.programs.emplace_back();
@@ -195,15 +176,13 @@ Result<MemoryPlan> planMemory(const Module &module,
 }
 
 Status doesNotFit(const MemoryPlan &plan) {
-  return error(
-      Code::resourceExhausted,
-      format("the engine does not fit: weights %" PRIu64 " + workspace %" PRIu64
-             " + KV %" PRIu64 " (%" PRIu64 " pages of %d tokens) = %" PRIu64
-             " bytes, but %" PRIu64
-             " are available; lower kv_tokens, max_requests or max_step_tokens",
-             plan.weightBytes, plan.arenaBytes + plan.stepBytes, plan.kvBytes,
-             plan.pages, KVASIR_PAGE_TOKENS, plan.totalBytes,
-             plan.availableBytes));
+  return error(Code::resourceExhausted,
+               format("the engine does not fit: weights %" PRIu64 " + workspace %" PRIu64
+                      " + KV %" PRIu64 " (%" PRIu64 " pages of %d tokens) = %" PRIu64
+                      " bytes, but %" PRIu64
+                      " are available; lower kv_tokens, max_requests or max_step_tokens",
+                      plan.weightBytes, plan.arenaBytes + plan.stepBytes, plan.kvBytes, plan.pages,
+                      KVASIR_PAGE_TOKENS, plan.totalBytes, plan.availableBytes));
 }
 
 } // namespace kvasir::rt

@@ -51,7 +51,7 @@ struct MemoryPlan {
   std::vector<ProgramPlan> programs;
   std::vector<uint64_t> cacheOffsets; // of each cache in the KV allocation
   uint64_t weightBytes = 0;
-  uint64_t arenaBytes = 0; // the largest of the programs: they share one arena
+  uint64_t arenaBytes = 0;   // the largest of the programs: they share one arena
   uint64_t counterBytes = 0; // 64 each: no two share a cache line
   uint64_t stepBytes = 0;    // arrays of the step arguments, and counters
   uint64_t pageBytes = 0;    // of all caches
@@ -65,8 +65,7 @@ struct MemoryPlan {
 
 /// Refuses limits above the module's and sums that overflow; whether it fits is
 /// the caller's question.
-Result<MemoryPlan> planMemory(const artifact::Module &module,
-                              const EngineConfig &config);
+Result<MemoryPlan> planMemory(const artifact::Module &module, const EngineConfig &config);
 
 /// The refusal of a plan that does not fit, with its numbers.
 Status doesNotFit(const MemoryPlan &plan);

@@ -9,13 +9,13 @@ namespace kvasir::rt {
 Status Model::openTokenizer() {
   const artifact::Module &table = module();
   if (!table.tokenizer()) {
-    missing = table.tokenizer_missing() ? table.tokenizer_missing()->str()
-                                        : "the checkpoint has none";
+    missing =
+        table.tokenizer_missing() ? table.tokenizer_missing()->str() : "the checkpoint has none";
     return Status::ok();
   }
   std::string_view bytes = file.bytes(*table.tokenizer());
-  Result<Tokenizer> opened = Tokenizer::open(
-      reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size());
+  Result<Tokenizer> opened =
+      Tokenizer::open(reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size());
   if (!opened)
     return opened.status();
   text.emplace(std::move(*opened));
@@ -25,13 +25,12 @@ Status Model::openTokenizer() {
 Status Model::requireTokenizer() const {
   if (text)
     return Status::ok();
-  return error(Code::unsupported, "the artifact has no tokenizer (" + missing +
-                                      "); use token ids instead of text");
+  return error(Code::unsupported,
+               "the artifact has no tokenizer (" + missing + "); use token ids instead of text");
 }
 
 Result<std::shared_ptr<const Model>> Model::load(const std::string &path,
-                                                 const std::string &variant,
-                                                 bool verifyWeights) {
+                                                 const std::string &variant, bool verifyWeights) {
   Result<Artifact> artifact = Artifact::open(path);
   if (!artifact)
     return artifact.status();
@@ -44,9 +43,8 @@ Result<std::shared_ptr<const Model>> Model::load(const std::string &path,
   if (!code)
     return named(code.status());
   model->variantName = (*code)->variant()->str();
-  Result<CodeObject> compiled =
-      CodeObject::load(model->file.bytes(*(*code)->section()),
-                       model->variantName, model->module().functions());
+  Result<CodeObject> compiled = CodeObject::load(model->file.bytes(*(*code)->section()),
+                                                 model->variantName, model->module().functions());
   if (!compiled)
     return named(compiled.status());
   model->compiled = std::move(*compiled);

@@ -16,16 +16,14 @@ class Model {
 public:
   /// `variant` is empty for the best one. With `verifyWeights` all weights are
   /// hashed.
-  static Result<std::shared_ptr<const Model>>
-  load(const std::string &path, const std::string &variant, bool verifyWeights);
+  static Result<std::shared_ptr<const Model>> load(const std::string &path,
+                                                   const std::string &variant, bool verifyWeights);
 
   const Artifact &artifact() const { return file; }
   const artifact::Module &module() const { return file.module(); }
   const CodeObject &code() const { return compiled; }
   const std::string &variant() const { return variantName; }
-  int32_t vocabSize() const {
-    return static_cast<int32_t>(module().model()->vocab_size());
-  }
+  int32_t vocabSize() const { return static_cast<int32_t>(module().model()->vocab_size()); }
 
   /// The tokenizer, or the reason why there is none.
   Status requireTokenizer() const;

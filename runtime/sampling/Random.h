@@ -25,9 +25,8 @@ inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter,
 
 /// Uniform in [0, 1), a multiple of 2^-53.
 inline double uniform(uint64_t seed, uint64_t index) {
-  std::array<uint32_t, 4> bits =
-      philox({uint32_t(index), uint32_t(index >> 32), 0, 0},
-             {uint32_t(seed), uint32_t(seed >> 32)});
+  std::array<uint32_t, 4> bits = philox({uint32_t(index), uint32_t(index >> 32), 0, 0},
+                                        {uint32_t(seed), uint32_t(seed >> 32)});
   uint64_t word = (uint64_t(bits[1]) << 32) | bits[0];
   return static_cast<double>(word >> 11) * 0x1p-53;
 }

@@ -14,8 +14,7 @@ namespace kvasir::rt {
 
 Status checkSampling(const SamplingOptions &options, int32_t vocabulary) {
   auto refuse = [](const char *name, double value, const char *expected) {
-    return error(Code::invalidArgument,
-                 format("%s is %g, expected %s", name, value, expected));
+    return error(Code::invalidArgument, format("%s is %g, expected %s", name, value, expected));
   };
   // Written so that NaN is refused.
   if (!(options.temperature >= 0) || std::isinf(options.temperature))
@@ -27,15 +26,13 @@ Status checkSampling(const SamplingOptions &options, int32_t vocabulary) {
   if (!(options.minP >= 0 && options.minP <= 1))
     return refuse("min_p", options.minP, "a number in [0, 1]");
   if (!(options.repetitionPenalty > 0) || std::isinf(options.repetitionPenalty))
-    return refuse("repetition_penalty", options.repetitionPenalty,
-                  "a number > 0");
+    return refuse("repetition_penalty", options.repetitionPenalty, "a number > 0");
   if (options.logprobs < -1 || options.logprobs > KVASIR_MAX_LOGPROBS)
     return refuse("logprobs", options.logprobs, "-1 to 64");
   for (const kvasir_logit_bias &bias : options.bias) {
     if (bias.id < 0 || bias.id >= vocabulary)
       return error(Code::outOfRange,
-                   format("logit bias for id %d, but ids are in [0, %d)",
-                          bias.id, vocabulary));
+                   format("logit bias for id %d, but ids are in [0, %d)", bias.id, vocabulary));
     if (std::isnan(bias.bias) || bias.bias == INFINITY)
       return refuse("logit bias", bias.bias, "a number or -infinity");
   }
@@ -97,13 +94,11 @@ Largest findLargest(const float *values, int32_t count) {
 }
 
 Sampler::Sampler(int32_t vocabulary)
-    : vocabulary(vocabulary), adjusted(vocabulary), order(vocabulary),
-      seen(vocabulary, 0) {
+    : vocabulary(vocabulary), adjusted(vocabulary), order(vocabulary), seen(vocabulary, 0) {
   candidates.reserve(vocabulary);
 }
 
-const float *Sampler::adjust(const float *logits,
-                             const SamplingOptions &options,
+const float *Sampler::adjust(const float *logits, const SamplingOptions &options,
                              std::span<const int32_t> history) {
   if (options.bias.empty() && options.repetitionPenalty == 1)
     return logits;
@@ -121,8 +116,7 @@ const float *Sampler::adjust(const float *logits,
       continue;
     seen[id] = round;
     float &logit = adjusted[id];
-    logit = logit > 0 ? logit / options.repetitionPenalty
-                      : logit * options.repetitionPenalty;
+    logit = logit > 0 ? logit / options.repetitionPenalty : logit * options.repetitionPenalty;
   }
   return adjusted.data();
 }
@@ -132,14 +126,12 @@ static constexpr auto moreLikely = [](const auto &a, const auto &b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 };
 
-void Sampler::collect(const float *logits, float largest,
-                      const SamplingOptions &options) {
+void Sampler::collect(const float *logits, float largest, const SamplingOptions &options) {
   candidates.clear();
   for (int32_t id = 0; id < vocabulary; ++id)
     if (logits[id] != -INFINITY)
       candidates.push_back({id, logits[id], 0});
-  bool filtered =
-      options.topK > 0 && static_cast<size_t>(options.topK) < candidates.size();
+  bool filtered = options.topK > 0 && static_cast<size_t>(options.topK) < candidates.size();
   if (filtered) {
     auto end = candidates.begin() + options.topK;
     std::nth_element(candidates.begin(), end, candidates.end(), moreLikely);
@@ -148,8 +140,7 @@ void Sampler::collect(const float *logits, float largest,
   }
   double scale = 1.0 / static_cast<double>(options.temperature);
   for (Candidate &candidate : candidates)
-    candidate.weight =
-        exponential((static_cast<double>(candidate.logit) - largest) * scale);
+    candidate.weight = exponential((static_cast<double>(candidate.logit) - largest) * scale);
 }
 
 void Sampler::keepTopP(double share) {
@@ -157,9 +148,7 @@ void Sampler::keepTopP(double share) {
   for (const Candidate &candidate : candidates)
     sum += candidate.weight;
   // A heap gives the most likely ones in order without sorting them all.
-  auto lessLikely = [](const Candidate &a, const Candidate &b) {
-    return moreLikely(b, a);
-  };
+  auto lessLikely = [](const Candidate &a, const Candidate &b) { return moreLikely(b, a); };
   std::make_heap(candidates.begin(), candidates.end(), lessLikely);
   double kept = 0;
   auto end = candidates.end();
@@ -172,8 +161,8 @@ void Sampler::keepTopP(double share) {
   std::reverse(candidates.begin(), candidates.end());
 }
 
-int32_t Sampler::draw(const float *logits, float largest,
-                      const SamplingOptions &options, uint64_t index) {
+int32_t Sampler::draw(const float *logits, float largest, const SamplingOptions &options,
+                      uint64_t index) {
   collect(logits, largest, options);
   if (options.topP < 1)
     keepTopP(options.topP);
@@ -215,19 +204,16 @@ void Sampler::listTop(const float *logits, double logSum, int32_t count,
     top.push_back({*id, static_cast<float>(logits[*id] - logSum)});
 }
 
-Result<Choice> Sampler::choose(const float *logits,
-                               const SamplingOptions &options,
+Result<Choice> Sampler::choose(const float *logits, const SamplingOptions &options,
                                std::span<const int32_t> history, uint64_t index,
                                std::vector<kvasir_logprob> &top) {
   const float *values = adjust(logits, options, history);
   Largest largest = findLargest(values, vocabulary);
   if (std::isnan(largest.value) || largest.value == INFINITY)
-    return error(Code::internal,
-                 "the model's logits are not finite: the checkpoint or its "
-                 "number format cannot represent this prompt");
+    return error(Code::internal, "the model's logits are not finite: the checkpoint or its "
+                                 "number format cannot represent this prompt");
   if (largest.value == -INFINITY)
-    return error(Code::invalidArgument,
-                 "no token is allowed: every logit is -infinity");
+    return error(Code::invalidArgument, "no token is allowed: every logit is -infinity");
   Choice choice = {largest.index, std::numeric_limits<float>::quiet_NaN()};
   if (options.temperature > 0)
     choice.id = draw(values, largest.value, options, index);

@@ -53,20 +53,17 @@ private:
 
   const float *adjust(const float *logits, const SamplingOptions &options,
                       std::span<const int32_t> history);
-  int32_t draw(const float *logits, float largest,
-               const SamplingOptions &options, uint64_t index);
-  void collect(const float *logits, float largest,
-               const SamplingOptions &options);
+  int32_t draw(const float *logits, float largest, const SamplingOptions &options, uint64_t index);
+  void collect(const float *logits, float largest, const SamplingOptions &options);
   void keepTopP(double share);
   double logOfSum(const float *logits);
-  void listTop(const float *logits, double logSum, int32_t count,
-               std::vector<kvasir_logprob> &top);
+  void listTop(const float *logits, double logSum, int32_t count, std::vector<kvasir_logprob> &top);
 
   const int32_t vocabulary;
   std::vector<float> adjusted;       // [vocabulary]
   std::vector<Candidate> candidates; // at most [vocabulary]
   std::vector<int32_t> order;        // [vocabulary]
-  std::vector<uint32_t> seen; // [vocabulary] the round that saw the id last
+  std::vector<uint32_t> seen;        // [vocabulary] the round that saw the id last
   uint32_t round = 0;
 };
 

@@ -13,8 +13,7 @@ namespace kvasir::rt {
 class Barrier {
 public:
   Barrier(int32_t participants, int64_t spinNanoseconds)
-      : participants(participants), spinNanoseconds(spinNanoseconds),
-        remaining(participants) {}
+      : participants(participants), spinNanoseconds(spinNanoseconds), remaining(participants) {}
 
   /// Returns when all participants have arrived. Who has to wait first calls
   /// `idle(released)` once: useful work that should end soon after `released()`

@@ -47,10 +47,8 @@ struct Executor::Resolver {
   }
 };
 
-Executor::Executor(const Artifact &artifact,
-                   const std::vector<kvasir_phase_fn> &functions,
-                   const MemoryPlan &plan, const Memory &memory,
-                   WorkerPool &pool, bool profile)
+Executor::Executor(const Artifact &artifact, const std::vector<kvasir_phase_fn> &functions,
+                   const MemoryPlan &plan, const Memory &memory, WorkerPool &pool, bool profile)
     : pool(pool), counters(memory.counters) {
   const auto &sources = *artifact.module().programs();
   programs.reserve(sources.size());
@@ -64,8 +62,7 @@ Executor::Executor(const Artifact &artifact,
   }
 }
 
-void Executor::compile(const Program &source,
-                       const std::vector<kvasir_phase_fn> &functions,
+void Executor::compile(const Program &source, const std::vector<kvasir_phase_fn> &functions,
                        Resolver resolver) {
   programs.emplace_back();
   CompiledProgram &result = programs.back();
@@ -73,9 +70,8 @@ void Executor::compile(const Program &source,
   result.operands.resize(pool.workers());
   result.ranges.resize(pool.workers());
   uint64_t logits = resolver.places.slots[source.logits_slot()].offset;
-  result.logits = {
-      reinterpret_cast<const float *>(resolver.memory.arena + logits),
-      source.logits_stride()};
+  result.logits = {reinterpret_cast<const float *>(resolver.memory.arena + logits),
+                   source.logits_stride()};
   for (const Row *row : *source.rows())
     compileRow(*row, functions[row->function()], resolver, result);
   result.counterBytes = resolver.counterBytes;
@@ -85,14 +81,13 @@ static bool isStreamed(const Operand *operand) {
   return operand->kind() == OperandKind::weight && operand->units() != 0;
 }
 
-void Executor::compileRow(const Row &row, kvasir_phase_fn function,
-                          Resolver &resolver, CompiledProgram &result) {
-  CompiledRow compiled = {function,
-                          static_cast<uint32_t>(result.operands[0].size()),
+void Executor::compileRow(const Row &row, kvasir_phase_fn function, Resolver &resolver,
+                          CompiledProgram &result) {
+  CompiledRow compiled = {function, static_cast<uint32_t>(result.operands[0].size()),
                           static_cast<uint32_t>(result.ranges[0].size()), 0};
   if (const auto *operands = row.operands()) {
-    compiled.ranges = static_cast<uint32_t>(
-        std::count_if(operands->begin(), operands->end(), isStreamed));
+    compiled.ranges =
+        static_cast<uint32_t>(std::count_if(operands->begin(), operands->end(), isStreamed));
     for (const Operand *operand : *operands) {
       for (int32_t worker = 0; worker < pool.workers(); ++worker)
         result.operands[worker].push_back(resolver.pointer(*operand, worker));
@@ -105,19 +100,17 @@ void Executor::compileRow(const Row &row, kvasir_phase_fn function,
   result.rows.push_back(compiled);
 }
 
-void Executor::addRanges(const Resolver &resolver, const Operand &operand,
-                         uint64_t mostBytes, CompiledProgram &result) {
+void Executor::addRanges(const Resolver &resolver, const Operand &operand, uint64_t mostBytes,
+                         CompiledProgram &result) {
   const Weight &weight = resolver.weight(operand);
-  const char *start =
-      reinterpret_cast<const char *>(resolver.artifact.weight(weight));
+  const char *start = reinterpret_cast<const char *>(resolver.artifact.weight(weight));
   uint64_t units = operand.units(), workers = pool.workers();
   uint64_t unitBytes = weight.size() / units;
   for (uint64_t worker = 0; worker < workers; ++worker) {
     uint64_t begin = units * worker / workers;
     uint64_t end = units * (worker + 1) / workers;
     uint64_t bytes = std::min((end - begin) * unitBytes, mostBytes);
-    result.ranges[worker].push_back(
-        {start + begin * unitBytes, static_cast<uint32_t>(bytes)});
+    result.ranges[worker].push_back({start + begin * unitBytes, static_cast<uint32_t>(bytes)});
   }
 }
 
@@ -133,9 +126,7 @@ Logits Executor::run(const kvasir_step_args &step) {
   std::memset(counters, 0, program->counterBytes);
   if (timing)
     lastTime = now();
-  pool.run([](void *self,
-              int32_t worker) { static_cast<Executor *>(self)->work(worker); },
-           this);
+  pool.run([](void *self, int32_t worker) { static_cast<Executor *>(self)->work(worker); }, this);
   if (timing)
     addTime(program->rows.size() - 1);
   return program->logits;
@@ -148,8 +139,7 @@ void Executor::addTime(size_t row) {
   lastTime = time;
 }
 
-void Executor::waitAndPrefetch(const CompiledRow &row,
-                               const std::vector<Range> &ranges) {
+void Executor::waitAndPrefetch(const CompiledRow &row, const std::vector<Range> &ranges) {
   pool.barrier().wait([&](auto released) {
     for (uint32_t i = 0; i < row.ranges; ++i) {
       const Range &range = ranges[row.firstRange + i];

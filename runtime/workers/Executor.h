@@ -29,10 +29,8 @@ public:
 
   /// `functions` is in the order of Module.functions; everything outlives the
   /// executor.
-  Executor(const Artifact &artifact,
-           const std::vector<kvasir_phase_fn> &functions,
-           const MemoryPlan &plan, const Memory &memory, WorkerPool &pool,
-           bool profile);
+  Executor(const Artifact &artifact, const std::vector<kvasir_phase_fn> &functions,
+           const MemoryPlan &plan, const Memory &memory, WorkerPool &pool, bool profile);
 
   Logits run(const kvasir_step_args &args);
 
@@ -65,16 +63,14 @@ private:
 
   struct Resolver;
 
-  void compile(const artifact::Program &source,
-               const std::vector<kvasir_phase_fn> &functions,
+  void compile(const artifact::Program &source, const std::vector<kvasir_phase_fn> &functions,
                Resolver resolver);
-  void compileRow(const artifact::Row &row, kvasir_phase_fn function,
-                  Resolver &resolver, CompiledProgram &result);
-  void addRanges(const Resolver &resolver, const artifact::Operand &operand,
-                 uint64_t mostBytes, CompiledProgram &result);
+  void compileRow(const artifact::Row &row, kvasir_phase_fn function, Resolver &resolver,
+                  CompiledProgram &result);
+  void addRanges(const Resolver &resolver, const artifact::Operand &operand, uint64_t mostBytes,
+                 CompiledProgram &result);
   void work(int32_t worker);
-  void waitAndPrefetch(const CompiledRow &row,
-                       const std::vector<Range> &ranges);
+  void waitAndPrefetch(const CompiledRow &row, const std::vector<Range> &ranges);
   void addTime(size_t row);
 
   WorkerPool &pool;

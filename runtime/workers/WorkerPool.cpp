@@ -25,8 +25,7 @@ static void bindTo(pthread_t thread, int core) {
 class PinScope {
 public:
   explicit PinScope(int core) {
-    if (core < 0 ||
-        pthread_getaffinity_np(pthread_self(), sizeof(saved), &saved) != 0)
+    if (core < 0 || pthread_getaffinity_np(pthread_self(), sizeof(saved), &saved) != 0)
       return;
     bound = true;
     bindTo(pthread_self(), core);
@@ -50,8 +49,7 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const Options &options) {
   int64_t spin = options.spinMicroseconds;
   if (spin < 0)
     spin = enough ? 200 : 0;
-  std::unique_ptr<WorkerPool> pool(
-      new WorkerPool(options.workers, spin * 1000));
+  std::unique_ptr<WorkerPool> pool(new WorkerPool(options.workers, spin * 1000));
   if (!pool->startThreads())
     return error(Code::resourceExhausted,
                  format("cannot start %d worker threads", options.workers - 1));

@@ -17,7 +17,7 @@ public:
   struct Options {
     int32_t workers = 1;
     int32_t spinMicroseconds = -1; // -1: 200, or 0 with more workers than cores
-    bool pin = true; // each to a core of its own, if there are enough
+    bool pin = true;               // each to a core of its own, if there are enough
   };
 
   static Result<std::unique_ptr<WorkerPool>> create(const Options &options);
@@ -43,7 +43,7 @@ private:
   const int32_t count;
   Barrier meeting;
   std::vector<std::thread> threads; // workers 1 and up
-  int callerCore = -1; // where worker 0 runs during a job; -1: anywhere
+  int callerCore = -1;              // where worker 0 runs during a job; -1: anywhere
   // Written by worker 0 before the barrier that starts a job, read after it.
   Job job = nullptr;
   void *context = nullptr;

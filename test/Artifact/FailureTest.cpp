@@ -69,10 +69,9 @@ TEST_F(FailureTest, FileThatChanges) {
   auto module = matrix(1024, 1024 * 2048);
   options.progress = [&](uint64_t done, uint64_t total) {
     if (done == total)
-      std::filesystem::last_write_time(
-          directory / "model" / "w.bin",
-          std::filesystem::file_time_type::clock::now() +
-              std::chrono::hours(1));
+      std::filesystem::last_write_time(directory / "model" / "w.bin",
+                                       std::filesystem::file_time_type::clock::now() +
+                                           std::chrono::hours(1));
   };
   expectFailure(*module, "changed while it was read");
 }
@@ -89,9 +88,7 @@ TEST_F(FailureTest, CancelledAtTheEnd) {
   auto module = matrix(16, 16 * 2048);
   std::atomic<bool> cancelled = false;
   options.cancelled = &cancelled;
-  options.progress = [&](uint64_t done, uint64_t total) {
-    cancelled = done == total;
-  };
+  options.progress = [&](uint64_t done, uint64_t total) { cancelled = done == total; };
   expectFailure(*module, "interrupted");
 }
 
@@ -103,9 +100,7 @@ TEST_F(FailureTest, FileSizeLimit) {
   setrlimit(RLIMIT_FSIZE, &limit);
   std::string message = write(*module);
   setrlimit(RLIMIT_FSIZE, &before);
-  EXPECT_NE(message.find("files are limited to 100000 bytes"),
-            std::string::npos)
-      << message;
+  EXPECT_NE(message.find("files are limited to 100000 bytes"), std::string::npos) << message;
   EXPECT_EQ(outputs(), std::vector<std::string>{});
 }
 
@@ -124,11 +119,9 @@ TEST_F(FailureTest, KeepsWhatWasThere) {
 TEST_F(FailureTest, OutputThatCannotBe) {
   auto module = matrix(16, 16 * 2048);
   std::filesystem::create_directory(output());
-  EXPECT_NE(write(*module).find("it is there and not a regular file"),
-            std::string::npos);
+  EXPECT_NE(write(*module).find("it is there and not a regular file"), std::string::npos);
   std::filesystem::remove_all(directory / "out");
-  EXPECT_NE(write(*module).find("No such file or directory"),
-            std::string::npos);
+  EXPECT_NE(write(*module).find("No such file or directory"), std::string::npos);
 }
 
 TEST_F(FailureTest, OutputThatIsAnInput) {

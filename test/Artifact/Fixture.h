@@ -27,8 +27,7 @@ inline std::string readFile(const std::filesystem::path &path) {
   return std::string(std::istreambuf_iterator<char>(stream), {});
 }
 
-inline void writeFile(const std::filesystem::path &path,
-                      const std::string &bytes) {
+inline void writeFile(const std::filesystem::path &path, const std::string &bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
@@ -45,8 +44,7 @@ inline std::string randomBytes(size_t count, unsigned seed) {
 class ArtifactTest : public testing::Test {
 protected:
   void SetUp() override {
-    std::string name =
-        std::filesystem::temp_directory_path() / "kvasir-artifact-test-XXXXXX";
+    std::string name = std::filesystem::temp_directory_path() / "kvasir-artifact-test-XXXXXX";
     ASSERT_NE(mkdtemp(name.data()), nullptr);
     directory = name;
     std::filesystem::create_directory(directory / "model");
@@ -65,21 +63,19 @@ protected:
     auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
     EXPECT_TRUE(module);
     if (module)
-      (*module)->setAttr(
-          "llm.directory",
-          mlir::StringAttr::get(&context, (directory / "model").string()));
+      (*module)->setAttr("llm.directory",
+                         mlir::StringAttr::get(&context, (directory / "model").string()));
     return module;
   }
 
   /// A module whose one row uses the weights given as `llm.weight` lines.
-  std::string
-  moduleOf(const std::string &weights,
-           const std::vector<std::pair<std::string, std::string>> &uses) {
+  std::string moduleOf(const std::string &weights,
+                       const std::vector<std::pair<std::string, std::string>> &uses) {
     std::string arguments, operands, types, gets;
     for (size_t i = 0; i < uses.size(); ++i) {
       std::string index = std::to_string(i), comma = i ? ", " : "";
-      gets += "  %w" + index + " = llm.get_weight @" + uses[i].first + " : " +
-              uses[i].second + "\n";
+      gets +=
+          "  %w" + index + " = llm.get_weight @" + uses[i].first + " : " + uses[i].second + "\n";
       arguments += comma + "%a" + index + ": " + uses[i].second;
       operands += comma + "%w" + index;
       types += comma + uses[i].second;
@@ -126,19 +122,15 @@ inline const artifact::Module *moduleOfFile(const std::string &bytes) {
   if (bytes.size() < sizeof(header))
     return nullptr;
   std::memcpy(&header, bytes.data(), sizeof(header));
-  auto *table =
-      reinterpret_cast<const uint8_t *>(bytes.data()) + header.moduleOffset;
+  auto *table = reinterpret_cast<const uint8_t *>(bytes.data()) + header.moduleOffset;
   flatbuffers::Verifier verifier(table, header.moduleSize);
-  return artifact::VerifyModuleBuffer(verifier) ? artifact::GetModule(table)
-                                                : nullptr;
+  return artifact::VerifyModuleBuffer(verifier) ? artifact::GetModule(table) : nullptr;
 }
 
 /// The packed bytes of a weight.
-inline std::string weightBytes(const std::string &file,
-                               const artifact::Weight &weight) {
+inline std::string weightBytes(const std::string &file, const artifact::Weight &weight) {
   auto *module = moduleOfFile(file);
-  return file.substr(module->weights_section()->offset() + weight.offset(),
-                     weight.size());
+  return file.substr(module->weights_section()->offset() + weight.offset(), weight.size());
 }
 
 } // namespace kvasir::test

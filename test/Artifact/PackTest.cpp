@@ -32,15 +32,13 @@ template <class Element> void checkShape(size_t rows, size_t columns) {
 
   std::vector<Element> packed(panels * columns * 16, 7), other(packed);
   packPanels(packed.data(), values.data(), rows, columns, sizeof(Element));
-  packPanelsTransposed(other.data(), flipped.data(), rows, columns,
-                       sizeof(Element));
+  packPanelsTransposed(other.data(), flipped.data(), rows, columns, sizeof(Element));
   EXPECT_EQ(packed, other);
   size_t wrong = 0;
   for (size_t row = 0; row < panels * 16; ++row)
     for (size_t column = 0; column < columns; ++column) {
       Element expected = row < rows ? values[row * columns + column] : 0;
-      wrong +=
-          packed[(row / 16 * columns + column) * 16 + row % 16] != expected;
+      wrong += packed[(row / 16 * columns + column) * 16 + row % 16] != expected;
       wrong += row < rows && flipped[column * rows + row] != expected;
     }
   EXPECT_EQ(wrong, 0u);
@@ -68,12 +66,10 @@ TEST(Pack, WidensEveryF16) {
   widenF16(wide.data(), halves.data(), halves.size());
   for (size_t i = 0; i < halves.size(); ++i) {
     int exponent = i >> 10 & 31, mantissa = i & 1023;
-    double magnitude = exponent == 0
-                           ? std::ldexp(mantissa, -24)
-                           : std::ldexp(1024 + mantissa, exponent - 25);
+    double magnitude =
+        exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
     if (exponent == 31) {
-      EXPECT_EQ(bitsOf(wide[i]), uint32_t(i >> 15) << 31 | 0x7f800000u |
-                                     uint32_t(mantissa) << 13);
+      EXPECT_EQ(bitsOf(wide[i]), uint32_t(i >> 15) << 31 | 0x7f800000u | uint32_t(mantissa) << 13);
       continue;
     }
     ASSERT_EQ(bitsOf(wide[i]), bitsOf(i & 0x8000 ? -magnitude : magnitude));

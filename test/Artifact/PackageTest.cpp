@@ -62,16 +62,14 @@ protected:
     writeFile(directory / "model" / "a.bin", randomBytes(2000, 1));
     writeFile(directory / "model" / "b.bin", randomBytes(8000, 2));
     writeFile(directory / "model" / "config.json", "{}");
-    options.inputPaths = {directory / "model" / "config.json",
-                          directory / "model" / "a.bin"};
+    options.inputPaths = {directory / "model" / "config.json", directory / "model" / "a.bin"};
     options.options = {"--kv", "bf16"};
     options.tokenizer = {9, 8, 7};
     options.chatTemplate = "{{ text }}";
   }
 };
 
-void expectSection(const std::string &file, const Section *section,
-                   const std::string &bytes) {
+void expectSection(const std::string &file, const Section *section, const std::string &bytes) {
   ASSERT_TRUE(section);
   EXPECT_EQ(section->offset() % sectionAlignment, 0u);
   EXPECT_EQ(file.substr(section->offset(), section->size()), bytes);
@@ -181,12 +179,9 @@ TEST_F(PackageTest, Programs) {
     EXPECT_TRUE(same(*row->operands()->Get(i), expected[i])) << i;
   const Row *other = table->programs()->Get(1)->rows()->Get(0);
   EXPECT_EQ(other->layer(), -1);
-  EXPECT_TRUE(
-      same(*other->operands()->Get(0), Operand(OperandKind::weight, 2, 0)));
-  EXPECT_TRUE(
-      same(*other->operands()->Get(1), Operand(OperandKind::cache, 1, 0)));
-  EXPECT_TRUE(
-      same(*other->operands()->Get(2), Operand(OperandKind::counter, 0, 0)));
+  EXPECT_TRUE(same(*other->operands()->Get(0), Operand(OperandKind::weight, 2, 0)));
+  EXPECT_TRUE(same(*other->operands()->Get(1), Operand(OperandKind::cache, 1, 0)));
+  EXPECT_TRUE(same(*other->operands()->Get(2), Operand(OperandKind::counter, 0, 0)));
 }
 
 TEST_F(PackageTest, CachesAndWeights) {
@@ -234,8 +229,7 @@ TEST_F(PackageTest, WithoutTokenizer) {
   ASSERT_EQ(write(*module), "");
   std::string file = readFile(output());
   EXPECT_EQ(moduleOfFile(file)->tokenizer(), nullptr);
-  EXPECT_EQ(moduleOfFile(file)->tokenizer_missing()->str(),
-            "no tokenizer.json");
+  EXPECT_EQ(moduleOfFile(file)->tokenizer_missing()->str(), "no tokenizer.json");
 }
 
 //===----------------------------------------------------------------------===//
@@ -250,19 +244,17 @@ struct Case {
 };
 
 /// The element of a weight, from the bytes of its source.
-std::string sourceElement(const Case &c, const std::string &source,
-                          uint64_t row, uint64_t column) {
+std::string sourceElement(const Case &c, const std::string &source, uint64_t row, uint64_t column) {
   uint64_t bytes = c.type == "f32" ? 4 : 2;
-  uint64_t at = c.transpose ? column * (c.rows + c.extra) + c.row + row
-                            : (c.row + row) * c.columns + column;
+  uint64_t at =
+      c.transpose ? column * (c.rows + c.extra) + c.row + row : (c.row + row) * c.columns + column;
   return source.substr(at * bytes, bytes);
 }
 
-std::string packedElement(const Case &c, const std::string &packed,
-                          uint64_t row, uint64_t column) {
+std::string packedElement(const Case &c, const std::string &packed, uint64_t row, uint64_t column) {
   uint64_t bytes = c.type == "f32" ? 4 : 2;
-  uint64_t at = c.panels ? (row / 16 * c.columns + column) * 16 + row % 16
-                         : row * c.columns + column;
+  uint64_t at =
+      c.panels ? (row / 16 * c.columns + column) * 16 + row % 16 : row * c.columns + column;
   return packed.substr(at * bytes, bytes);
 }
 
@@ -270,38 +262,32 @@ class PackingTest : public ArtifactTest {
 protected:
   void check(const Case &c) {
     SCOPED_TRACE(testing::Message()
-                 << c.rows << "x" << c.columns << "x" << c.type << " of "
-                 << c.rows + c.extra << " rows from " << c.row
-                 << (c.transpose ? " transposed" : "")
+                 << c.rows << "x" << c.columns << "x" << c.type << " of " << c.rows + c.extra
+                 << " rows from " << c.row << (c.transpose ? " transposed" : "")
                  << (c.panels ? " panels" : ""));
     auto shape = [&](uint64_t rows, uint64_t columns) {
-      return std::to_string(rows) + "x" + std::to_string(columns) + "x" +
-             c.type;
+      return std::to_string(rows) + "x" + std::to_string(columns) + "x" + c.type;
     };
     uint64_t storedRows = c.rows + c.extra, bytes = c.type == "f32" ? 4 : 2;
     std::string source = randomBytes(storedRows * c.columns * bytes, c.rows);
     writeFile(directory / "model" / "w.bin", std::string(24, 'x') + source);
     std::string type = "!llm.weight<" + shape(c.rows, c.columns) + ">";
-    std::string text =
-        "llm.weight @w : " + type +
-        " from #llm.source<file = \"w.bin\", offset = 24, stored = tensor<" +
-        (c.transpose ? shape(c.columns, storedRows)
-                     : shape(storedRows, c.columns)) +
-        ">, transpose = " + (c.transpose ? "true" : "false") +
-        ", row = " + std::to_string(c.row) + "> layout <" +
-        (c.panels ? "panel16" : "row_major") + ">\n";
+    std::string text = "llm.weight @w : " + type +
+                       " from #llm.source<file = \"w.bin\", offset = 24, stored = tensor<" +
+                       (c.transpose ? shape(c.columns, storedRows) : shape(storedRows, c.columns)) +
+                       ">, transpose = " + (c.transpose ? "true" : "false") +
+                       ", row = " + std::to_string(c.row) + "> layout <" +
+                       (c.panels ? "panel16" : "row_major") + ">\n";
     auto module = parse(moduleOf(text, {{"w", type}}));
     ASSERT_EQ(write(*module), "");
     std::string file = readFile(output());
-    std::string packed =
-        weightBytes(file, *moduleOfFile(file)->weights()->Get(0));
+    std::string packed = weightBytes(file, *moduleOfFile(file)->weights()->Get(0));
     uint64_t rows = c.panels ? (c.rows + 15) / 16 * 16 : c.rows, wrong = 0;
     ASSERT_EQ(packed.size(), rows * c.columns * bytes);
     for (uint64_t row = 0; row < rows; ++row)
       for (uint64_t column = 0; column < c.columns; ++column)
         wrong += packedElement(c, packed, row, column) !=
-                 (row < c.rows ? sourceElement(c, source, row, column)
-                               : std::string(bytes, 0));
+                 (row < c.rows ? sourceElement(c, source, row, column) : std::string(bytes, 0));
     EXPECT_EQ(wrong, 0u);
   }
 };
@@ -330,8 +316,7 @@ TEST_F(PackingTest, RoundTripInChunks) {
 
 TEST_F(PackingTest, WidensVectors) {
   // 1.0 and -2.0 in each type.
-  std::string bytes(
-      "\x80\x3f\x00\xc0\x00\x3c\x00\xc0\x00\x00\x80\x3f\x00\x00\x00\xc0", 16);
+  std::string bytes("\x80\x3f\x00\xc0\x00\x3c\x00\xc0\x00\x00\x80\x3f\x00\x00\x00\xc0", 16);
   writeFile(directory / "model" / "v.bin", bytes);
   std::string text;
   std::vector<std::pair<std::string, std::string>> uses;
@@ -339,9 +324,8 @@ TEST_F(PackingTest, WidensVectors) {
   for (std::string type : {"bf16", "f16", "f32"}) {
     std::string weight = "!llm.weight<2x" + type + ">";
     text += "llm.weight @" + type + " : " + weight +
-            " from #llm.source<file = \"v.bin\", offset = " +
-            std::to_string(offset) + ", stored = tensor<2x" + type +
-            ">> layout <row_major>\n";
+            " from #llm.source<file = \"v.bin\", offset = " + std::to_string(offset) +
+            ", stored = tensor<2x" + type + ">> layout <row_major>\n";
     uses.push_back({type, weight});
     offset += 4;
   }

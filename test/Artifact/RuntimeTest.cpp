@@ -31,16 +31,14 @@ protected:
     auto code = mlir::parseSourceString<mlir::ModuleOp>(phase, &context);
     options.codeObjects.clear();
     for (const target::CPUVariant &variant : target::cpuVariants())
-      options.codeObjects.push_back(
-          {"cpu", variant.name, variant.requiredFeatures,
-           cantFail(target::compileSharedObject(*code, variant))});
+      options.codeObjects.push_back({"cpu", variant.name, variant.requiredFeatures,
+                                     cantFail(target::compileSharedObject(*code, variant))});
     writeFile(directory / "model" / "w.bin", randomBytes(20 * 8 * 4, 3));
     std::string type = "!llm.weight<20x8xf32>";
-    auto module =
-        parse(moduleOf("llm.weight @w : " + type +
-                           " from #llm.source<file = \"w.bin\", offset = 0, "
-                           "stored = tensor<20x8xf32>> layout <panel16>\n",
-                       {{"w", type}}));
+    auto module = parse(moduleOf("llm.weight @w : " + type +
+                                     " from #llm.source<file = \"w.bin\", offset = 0, "
+                                     "stored = tensor<20x8xf32>> layout <panel16>\n",
+                                 {{"w", type}}));
     ASSERT_EQ(write(*module), "");
   }
 };
@@ -69,8 +67,7 @@ TEST_F(RuntimeTest, RunsTheCode) {
   if (!chosen)
     GTEST_SKIP() << chosen.status().message();
   auto code = rt::CodeObject::load(opened->bytes(*(*chosen)->section()),
-                                   (*chosen)->variant()->str(),
-                                   opened->module().functions());
+                                   (*chosen)->variant()->str(), opened->module().functions());
   ASSERT_TRUE(code) << code.status().message();
   int32_t result = 0;
   void *const operands[] = {&result};

@@ -107,23 +107,20 @@ TEST(Artifact, FlippedBitsAreFound) {
   struct Part {
     const char *name;
     uint64_t begin, size, step;
-  } parts[] = {{"header", 0, 64, 1},
-               {"module",
-                uint64_t(whole->tableBytes().data() -
-                         reinterpret_cast<const char *>(whole->file().data())),
-                whole->tableBytes().size(), 37},
-               {"code", module.code()->Get(0)->section()->offset(),
-                module.code()->Get(0)->section()->size(), 397},
-               {"tokenizer", module.tokenizer()->offset(),
-                module.tokenizer()->size(), 101}};
+  } parts[] = {
+      {"header", 0, 64, 1},
+      {"module",
+       uint64_t(whole->tableBytes().data() - reinterpret_cast<const char *>(whole->file().data())),
+       whole->tableBytes().size(), 37},
+      {"code", module.code()->Get(0)->section()->offset(), module.code()->Get(0)->section()->size(),
+       397},
+      {"tokenizer", module.tokenizer()->offset(), module.tokenizer()->size(), 101}};
   for (const Part &part : parts)
-    for (uint64_t at = part.begin; at < part.begin + part.size;
-         at += part.step) {
+    for (uint64_t at = part.begin; at < part.begin + part.size; at += part.step) {
       std::string damaged = bytes;
       damaged[at] ^= char(1 << at % 8);
       TemporaryFile copy(damaged);
-      EXPECT_FALSE(rt::Artifact::open(copy.path()))
-          << part.name << " byte " << at;
+      EXPECT_FALSE(rt::Artifact::open(copy.path())) << part.name << " byte " << at;
     }
 }
 
@@ -144,8 +141,8 @@ TEST(Artifact, FlippedWeightsAreFoundByVerify) {
   kvasir_model_options options;
   kvasir_model_options_init(&options);
   options.verify_weights = true;
-  EXPECT_REFUSED(kvasir_model_load(file.path().c_str(), &options, &model),
-                 KVASIR_DATA_LOSS, "weight1");
+  EXPECT_REFUSED(kvasir_model_load(file.path().c_str(), &options, &model), KVASIR_DATA_LOSS,
+                 "weight1");
   ModelHandle sound = loadToy(config);
   uint64_t last = 0;
   EXPECT_OK(kvasir_model_verify(
@@ -165,25 +162,23 @@ TEST(Artifact, OtherFilesAndVersionsAreNamed) {
   rehash(bytes);
   EXPECT_REFUSED(load(bytes), KVASIR_UNSUPPORTED, "artifact version 0.9,");
   kvasir_model *model = nullptr;
-  EXPECT_REFUSED(kvasir_model_load("/nonexistent/x.kvasir", nullptr, &model),
-                 KVASIR_NOT_FOUND, "No such file");
-  EXPECT_REFUSED(kvasir_model_load("/tmp", nullptr, &model),
-                 KVASIR_INVALID_ARGUMENT, "not a regular file");
+  EXPECT_REFUSED(kvasir_model_load("/nonexistent/x.kvasir", nullptr, &model), KVASIR_NOT_FOUND,
+                 "No such file");
+  EXPECT_REFUSED(kvasir_model_load("/tmp", nullptr, &model), KVASIR_INVALID_ARGUMENT,
+                 "not a regular file");
 }
 
 TEST(Artifact, VariantsAreChosenByFeatures) {
   ToyConfig config;
   config.features = {"avx9000", "+avx10000"};
-  EXPECT_REFUSED(load(toyArtifact(config)), KVASIR_UNAVAILABLE,
-                 "toy (lacks avx9000, avx10000)");
+  EXPECT_REFUSED(load(toyArtifact(config)), KVASIR_UNAVAILABLE, "toy (lacks avx9000, avx10000)");
   ModelHandle model = loadToy({});
   TemporaryFile file(toyArtifact({}));
   kvasir_model_options options;
   kvasir_model_options_init(&options);
   options.variant = "other";
   kvasir_model *none = nullptr;
-  EXPECT_REFUSED(kvasir_model_load(file.path().c_str(), &options, &none),
-                 KVASIR_NOT_FOUND,
+  EXPECT_REFUSED(kvasir_model_load(file.path().c_str(), &options, &none), KVASIR_NOT_FOUND,
                  "no variant 'other' in the artifact; it has "
                  "toy");
 }
@@ -212,8 +207,7 @@ TEST_P(Lies, AreRefused) {
   config.tokenizer = true;
   kvasir_error *error = load(toyArtifact(config, GetParam().edit));
   EXPECT_NE(error, nullptr);
-  EXPECT_NE(std::string(kvasir_error_message(error)).find(GetParam().message),
-            std::string::npos)
+  EXPECT_NE(std::string(kvasir_error_message(error)).find(GetParam().message), std::string::npos)
       << kvasir_error_message(error);
   kvasir_error_free(error);
 }
@@ -223,83 +217,59 @@ const Lie lies[] = {
     {"vocabulary", [](ModuleT &m) { m.model->vocab_size = 0; }, "vocabulary"},
     {"eos", [](ModuleT &m) { m.model->eos = {96}; }, "eos id 96"},
     {"bos", [](ModuleT &m) { m.model->bos = -7; }, "bos id -7"},
-    {"limits", [](ModuleT &m) { *m.limits = Limits(0xffffffffu, 1, 1); },
-     "max_context"},
-    {"weightsSection",
-     [](ModuleT &m) { m.weights_section->size = UINT64_MAX - 4096; },
+    {"limits", [](ModuleT &m) { *m.limits = Limits(0xffffffffu, 1, 1); }, "max_context"},
+    {"weightsSection", [](ModuleT &m) { m.weights_section->size = UINT64_MAX - 4096; },
      "does not lie in the file"},
-    {"sectionAlignment", [](ModuleT &m) { m.weights_section->offset += 64; },
-     "multiple of 4096"},
+    {"sectionAlignment", [](ModuleT &m) { m.weights_section->offset += 64; }, "multiple of 4096"},
     {"sectionInHeader", [](ModuleT &m) { m.weights_section->offset = 0; },
      "does not lie in the file"},
     {"weightOffset", [](ModuleT &m) { m.weights[1]->offset = UINT64_MAX - 63; },
      "does not lie in the weights"},
-    {"weightAlignment", [](ModuleT &m) { m.weights[1]->offset += 4; },
-     "not a multiple of 64"},
-    {"weightShape",
-     [](ModuleT &m) { m.weights[1]->shape = {1u << 31, 1u << 31, 1u << 31}; },
+    {"weightAlignment", [](ModuleT &m) { m.weights[1]->offset += 4; }, "not a multiple of 64"},
+    {"weightShape", [](ModuleT &m) { m.weights[1]->shape = {1u << 31, 1u << 31, 1u << 31}; },
      "expected at least"},
     {"weightTooSmall", [](ModuleT &m) { m.weights[1]->shape = {100000}; },
      "expected at least 400000"},
-    {"weightPanels", [](ModuleT &m) { m.weights[1]->layout = Layout::panel16; },
-     "not a matrix"},
-    {"weightType",
-     [](ModuleT &m) { m.weights[1]->type = static_cast<ElementType>(77); },
+    {"weightPanels", [](ModuleT &m) { m.weights[1]->layout = Layout::panel16; }, "not a matrix"},
+    {"weightType", [](ModuleT &m) { m.weights[1]->type = static_cast<ElementType>(77); },
      "unknown type"},
     {"cacheHeads", [](ModuleT &m) { m.caches[0]->kv_heads = 0; }, "0 heads"},
-    {"cachePage", [](ModuleT &m) { m.caches[0]->page_bytes = 64; },
-     "pages of 64 bytes"},
-    {"cacheHuge", [](ModuleT &m) { m.caches[0]->page_bytes = 1ull << 60; },
-     "pages of"},
-    {"cacheType", [](ModuleT &m) { m.caches[0]->type = ElementType::i32; },
-     "type that is not"},
+    {"cachePage", [](ModuleT &m) { m.caches[0]->page_bytes = 64; }, "pages of 64 bytes"},
+    {"cacheHuge", [](ModuleT &m) { m.caches[0]->page_bytes = 1ull << 60; }, "pages of"},
+    {"cacheType", [](ModuleT &m) { m.caches[0]->type = ElementType::i32; }, "type that is not"},
     {"noPrograms", [](ModuleT &m) { m.programs.clear(); }, "0 programs"},
     {"noRows", [](ModuleT &m) { m.programs[0]->rows.clear(); }, "has 0 rows"},
-    {"noSlots", [](ModuleT &m) { m.programs[0]->slots.clear(); },
-     "no slot for logits"},
-    {"logitsPerWorker", [](ModuleT &m) { m.programs[0]->logits_slot = 1; },
-     "no slot for logits"},
-    {"stride", [](ModuleT &m) { m.programs[1]->logits_stride = 90; },
-     "logits of 90 values"},
+    {"noSlots", [](ModuleT &m) { m.programs[0]->slots.clear(); }, "no slot for logits"},
+    {"logitsPerWorker", [](ModuleT &m) { m.programs[0]->logits_slot = 1; }, "no slot for logits"},
+    {"stride", [](ModuleT &m) { m.programs[1]->logits_stride = 90; }, "logits of 90 values"},
     {"slotHuge",
-     [](ModuleT &m) {
-       *m.programs[0]->slots[1]->size = Size(UINT64_MAX, UINT64_MAX, 0);
-     },
+     [](ModuleT &m) { *m.programs[0]->slots[1]->size = Size(UINT64_MAX, UINT64_MAX, 0); },
      "slot 1 of program 'decode' is too large"},
     {"stepSizes", [](ModuleT &m) { m.programs[1]->max_tokens = 255; },
      "no program takes steps of 256"},
     {"function", [](ModuleT &m) { m.programs[0]->rows[1]->function = 4; },
      "row 1 of program 'decode': module table is invalid: function 4"},
     {"operandWeight",
-     [](ModuleT &m) {
-       m.programs[1]->rows[0]->operands[0] = Operand(OperandKind::weight, 5, 0);
-     },
+     [](ModuleT &m) { m.programs[1]->rows[0]->operands[0] = Operand(OperandKind::weight, 5, 0); },
      "weight operand has index 5"},
     {"operandSlot",
-     [](ModuleT &m) {
-       m.programs[1]->rows[0]->operands[1] = Operand(OperandKind::slot, 3, 0);
-     },
+     [](ModuleT &m) { m.programs[1]->rows[0]->operands[1] = Operand(OperandKind::slot, 3, 0); },
      "slot operand has index 3"},
     {"operandCache",
-     [](ModuleT &m) {
-       m.programs[1]->rows[1]->operands[1] = Operand(OperandKind::cache, 2, 0);
-     },
+     [](ModuleT &m) { m.programs[1]->rows[1]->operands[1] = Operand(OperandKind::cache, 2, 0); },
      "cache operand has index 2"},
     {"operandKind",
      [](ModuleT &m) {
-       m.programs[1]->rows[1]->operands[1] =
-           Operand(static_cast<OperandKind>(9), 0, 0);
+       m.programs[1]->rows[1]->operands[1] = Operand(static_cast<OperandKind>(9), 0, 0);
      },
      "operand kind 9"},
     {"functionName", [](ModuleT &m) { m.functions[0] = ""; }, "no name"},
-    {"functionMissing", [](ModuleT &m) { m.functions[0] = "nowhere"; },
-     "no function 'nowhere'"},
+    {"functionMissing", [](ModuleT &m) { m.functions[0] = "nowhere"; }, "no function 'nowhere'"},
     {"noCode", [](ModuleT &m) { m.code.clear(); }, "no code"},
     {"codeSection", [](ModuleT &m) { m.code[0]->section->offset = 1ull << 40; },
      "code 'toy' [1099511627776"},
     {"codeEmpty", [](ModuleT &m) { m.code[0]->section->size = 0; }, "is empty"},
-    {"codeHash", [](ModuleT &m) { m.code[0]->section->hash.reset(); },
-     "no hash"},
+    {"codeHash", [](ModuleT &m) { m.code[0]->section->hash.reset(); }, "no hash"},
     {"codeNotElf",
      [](ModuleT &m) {
        // The tokenizer's bytes and hash in place of the code's.
@@ -307,12 +277,9 @@ const Lie lies[] = {
      },
      "cannot load code 'toy'"},
     {"tokenizerIsCode",
-     [](ModuleT &m) {
-       m.tokenizer = std::make_unique<SectionT>(*m.code[0]->section);
-     },
+     [](ModuleT &m) { m.tokenizer = std::make_unique<SectionT>(*m.code[0]->section); },
      "tokenizer"},
-    {"codeTarget", [](ModuleT &m) { m.code[0]->target = "cuda"; },
-     "none is for CPUs"},
+    {"codeTarget", [](ModuleT &m) { m.code[0]->target = "cuda"; }, "none is for CPUs"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Table, Lies, testing::ValuesIn(lies),

@@ -18,29 +18,27 @@ struct Job {
 };
 
 std::vector<Job> someJobs() {
-  return {{somePrompt(1, 1), 40},   {somePrompt(2, 70), 5},
-          {somePrompt(3, 130), 70}, {somePrompt(4, 64), 64},
-          {somePrompt(5, 3), 1},    {somePrompt(6, 200), 30}};
+  return {{somePrompt(1, 1), 40},  {somePrompt(2, 70), 5}, {somePrompt(3, 130), 70},
+          {somePrompt(4, 64), 64}, {somePrompt(5, 3), 1},  {somePrompt(6, 200), 30}};
 }
 
 /// Greedy answers of all jobs, in their order.
-std::vector<std::vector<int32_t>>
-run(const ModelHandle &model, const kvasir_engine_options &options,
-    const std::vector<Job> &jobs, bool together, Answers *details = nullptr) {
+std::vector<std::vector<int32_t>> run(const ModelHandle &model,
+                                      const kvasir_engine_options &options,
+                                      const std::vector<Job> &jobs, bool together,
+                                      Answers *details = nullptr) {
   EngineHandle engine = makeEngine(model, options);
   Answers answers;
   std::vector<uint64_t> numbers;
   for (const Job &job : jobs) {
-    numbers.push_back(
-        submit(engine, job.prompt, requestOptions(job.newTokens)));
+    numbers.push_back(submit(engine, job.prompt, requestOptions(job.newTokens)));
     if (!together)
       drain(engine.get(), answers);
   }
   drain(engine.get(), answers);
   std::vector<std::vector<int32_t>> ids;
   for (uint64_t number : numbers) {
-    EXPECT_EQ(answers[number].reason, KVASIR_FINISH_LENGTH)
-        << answers[number].message;
+    EXPECT_EQ(answers[number].reason, KVASIR_FINISH_LENGTH) << answers[number].message;
     ids.push_back(answers[number].ids);
   }
   kvasir_engine_stats stats = {};
@@ -53,8 +51,7 @@ run(const ModelHandle &model, const kvasir_engine_options &options,
   return ids;
 }
 
-std::vector<std::vector<int32_t>> reference(const ToyConfig &config,
-                                            const std::vector<Job> &jobs) {
+std::vector<std::vector<int32_t>> reference(const ToyConfig &config, const std::vector<Job> &jobs) {
   std::vector<std::vector<int32_t>> ids;
   for (const Job &job : jobs)
     ids.push_back(toyGreedy(config, job.prompt, job.newTokens));
@@ -124,8 +121,7 @@ TEST(Engine, RequestsJoinWhileOthersDecode) {
   std::vector<uint64_t> numbers;
   bool more = true;
   for (const Job &job : jobs) {
-    numbers.push_back(
-        submit(engine, job.prompt, requestOptions(job.newTokens)));
+    numbers.push_back(submit(engine, job.prompt, requestOptions(job.newTokens)));
     for (int i = 0; i < 3; ++i)
       ASSERT_OK(kvasir_engine_step(engine.get(), &more));
   }
@@ -273,14 +269,12 @@ TEST(Engine, HelperThreadPumps) {
   EngineHandle engine = makeEngine(model, options);
   ASSERT_OK(kvasir_engine_start(engine.get()));
   bool more = false;
-  EXPECT_REFUSED(kvasir_engine_step(engine.get(), &more),
-                 KVASIR_INVALID_ARGUMENT, "helper thread");
+  EXPECT_REFUSED(kvasir_engine_step(engine.get(), &more), KVASIR_INVALID_ARGUMENT, "helper thread");
   Answers answers;
   std::vector<Job> jobs = someJobs();
   std::vector<uint64_t> numbers;
   for (const Job &job : jobs)
-    numbers.push_back(
-        submit(engine, job.prompt, requestOptions(job.newTokens)));
+    numbers.push_back(submit(engine, job.prompt, requestOptions(job.newTokens)));
   uint64_t cancelled = submit(engine, {3}, requestOptions(2000));
   kvasir_engine_cancel(engine.get(), cancelled);
   auto done = [&] {

@@ -8,8 +8,7 @@
 namespace kvasir::test {
 namespace {
 
-kvasir_error *create(const ModelHandle &model,
-                     const kvasir_engine_options &options) {
+kvasir_error *create(const ModelHandle &model, const kvasir_engine_options &options) {
   kvasir_engine *engine = nullptr;
   kvasir_error *error = kvasir_engine_create(model.get(), &options, &engine);
   kvasir_engine_free(engine);
@@ -39,16 +38,13 @@ TEST(Limits, WhatDoesNotFitIsRefusedWithTheNumbers) {
                  "1073741824 pages of 64 tokens");
   options.kv_tokens = 640;
   options.memory_bytes = 1000;
-  EXPECT_REFUSED(create(model, options), KVASIR_RESOURCE_EXHAUSTED,
-                 "but 1000 are available");
+  EXPECT_REFUSED(create(model, options), KVASIR_RESOURCE_EXHAUSTED, "but 1000 are available");
   options.kv_bytes = 5;
   EXPECT_REFUSED(create(model, options), KVASIR_INVALID_ARGUMENT, "both set");
   options.kv_tokens = 0;
-  EXPECT_REFUSED(create(model, options), KVASIR_RESOURCE_EXHAUSTED,
-                 "holds no page");
+  EXPECT_REFUSED(create(model, options), KVASIR_RESOURCE_EXHAUSTED, "holds no page");
   options.struct_size = 0;
-  EXPECT_REFUSED(create(model, options), KVASIR_INVALID_ARGUMENT,
-                 "struct_size is 0");
+  EXPECT_REFUSED(create(model, options), KVASIR_INVALID_ARGUMENT, "struct_size is 0");
 }
 
 TEST(Limits, PlanAddsUp) {
@@ -69,8 +65,8 @@ TEST(Limits, PlanAddsUp) {
   EXPECT_EQ(plan.max_context, 2048);
   // prefill: 10 states, three scratches, two rows of 96 logits
   EXPECT_EQ(plan.workspace_bytes, 64u + 3 * 64 + 2 * 96 * 4);
-  EXPECT_EQ(plan.total_bytes, plan.weight_bytes + plan.workspace_bytes +
-                                  plan.step_bytes + plan.kv_bytes);
+  EXPECT_EQ(plan.total_bytes,
+            plan.weight_bytes + plan.workspace_bytes + plan.step_bytes + plan.kv_bytes);
   EXPECT_TRUE(plan.fits);
 }
 
@@ -83,8 +79,7 @@ TEST(Limits, AShortStructIsNotWrittenPastItsEnd) {
   } old = {12, 0, 77};
   kvasir_engine_options options = engineOptions();
   options.threads = 5;
-  ASSERT_OK(kvasir_plan(model.get(), &options,
-                        reinterpret_cast<kvasir_memory_plan *>(&old)));
+  ASSERT_OK(kvasir_plan(model.get(), &options, reinterpret_cast<kvasir_memory_plan *>(&old)));
   EXPECT_EQ(old.threads, 5);
   EXPECT_EQ(old.untouched, 77);
   EXPECT_EQ(old.structSize, 12u);
@@ -95,8 +90,7 @@ protected:
   ModelHandle model = loadToy({});
   EngineHandle engine;
 
-  kvasir_error *submit(const std::vector<int32_t> &ids,
-                       const kvasir_request_options &options) {
+  kvasir_error *submit(const std::vector<int32_t> &ids, const kvasir_request_options &options) {
     if (!engine) {
       kvasir_engine_options choice = engineOptions();
       choice.kv_tokens = 256;
@@ -104,29 +98,24 @@ protected:
       engine = makeEngine(model, choice);
     }
     uint64_t request = 0;
-    return kvasir_engine_submit(engine.get(), ids.data(), ids.size(), &options,
-                                &request);
+    return kvasir_engine_submit(engine.get(), ids.data(), ids.size(), &options, &request);
   }
 };
 
 TEST_F(Requests, ThatCanNeverFitAreRefused) {
   EXPECT_REFUSED(submit({}, requestOptions(1)), KVASIR_INVALID_ARGUMENT,
                  "start with the model's BOS");
-  EXPECT_REFUSED(submit({3, -1}, requestOptions(1)), KVASIR_OUT_OF_RANGE,
-                 "id -1 at position 1");
-  EXPECT_REFUSED(submit({96}, requestOptions(1)), KVASIR_OUT_OF_RANGE,
-                 "[0, 96)");
-  EXPECT_REFUSED(submit(somePrompt(1, 1000), requestOptions(0)),
-                 KVASIR_OUT_OF_RANGE, "prompt of 1000 tokens");
-  EXPECT_REFUSED(submit(somePrompt(1, 900), requestOptions(101)),
-                 KVASIR_OUT_OF_RANGE, "context has 1000");
-  EXPECT_REFUSED(submit(somePrompt(1, 200), requestOptions(58)),
-                 KVASIR_RESOURCE_EXHAUSTED, "need 5 KV pages");
+  EXPECT_REFUSED(submit({3, -1}, requestOptions(1)), KVASIR_OUT_OF_RANGE, "id -1 at position 1");
+  EXPECT_REFUSED(submit({96}, requestOptions(1)), KVASIR_OUT_OF_RANGE, "[0, 96)");
+  EXPECT_REFUSED(submit(somePrompt(1, 1000), requestOptions(0)), KVASIR_OUT_OF_RANGE,
+                 "prompt of 1000 tokens");
+  EXPECT_REFUSED(submit(somePrompt(1, 900), requestOptions(101)), KVASIR_OUT_OF_RANGE,
+                 "context has 1000");
+  EXPECT_REFUSED(submit(somePrompt(1, 200), requestOptions(58)), KVASIR_RESOURCE_EXHAUSTED,
+                 "need 5 KV pages");
   EXPECT_OK(submit(somePrompt(1, 200), requestOptions(57)));
-  EXPECT_REFUSED(submit({3}, requestOptions(-2)), KVASIR_INVALID_ARGUMENT,
-                 "max_new_tokens is -2");
-  EXPECT_REFUSED(submit({3}, requestOptions(INT_MAX)), KVASIR_OUT_OF_RANGE,
-                 "context");
+  EXPECT_REFUSED(submit({3}, requestOptions(-2)), KVASIR_INVALID_ARGUMENT, "max_new_tokens is -2");
+  EXPECT_REFUSED(submit({3}, requestOptions(INT_MAX)), KVASIR_OUT_OF_RANGE, "context");
 }
 
 TEST_F(Requests, WithNoMaximumTakeWhatThePagesLeave) {
@@ -146,17 +135,13 @@ TEST_F(Requests, BadOptionsAreRefused) {
   options.stop_id_count = 1;
   EXPECT_REFUSED(submit({3}, options), KVASIR_OUT_OF_RANGE, "stop id 96");
   options.stop_ids = nullptr;
-  EXPECT_REFUSED(submit({3}, options), KVASIR_INVALID_ARGUMENT,
-                 "stop_ids is NULL");
+  EXPECT_REFUSED(submit({3}, options), KVASIR_INVALID_ARGUMENT, "stop_ids is NULL");
 }
 
 TEST(Limits, NullHandlesAreErrors) {
-  EXPECT_EQ(codeOf(kvasir_model_load(nullptr, nullptr, nullptr)),
-            KVASIR_INVALID_ARGUMENT);
-  EXPECT_EQ(codeOf(kvasir_engine_create(nullptr, nullptr, nullptr)),
-            KVASIR_INVALID_ARGUMENT);
-  EXPECT_EQ(codeOf(kvasir_engine_step(nullptr, nullptr)),
-            KVASIR_INVALID_ARGUMENT);
+  EXPECT_EQ(codeOf(kvasir_model_load(nullptr, nullptr, nullptr)), KVASIR_INVALID_ARGUMENT);
+  EXPECT_EQ(codeOf(kvasir_engine_create(nullptr, nullptr, nullptr)), KVASIR_INVALID_ARGUMENT);
+  EXPECT_EQ(codeOf(kvasir_engine_step(nullptr, nullptr)), KVASIR_INVALID_ARGUMENT);
   EXPECT_EQ(codeOf(kvasir_engine_submit(nullptr, nullptr, 0, nullptr, nullptr)),
             KVASIR_INVALID_ARGUMENT);
   EXPECT_EQ(kvasir_model_table(nullptr, nullptr), nullptr);

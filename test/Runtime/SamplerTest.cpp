@@ -10,8 +10,8 @@
 namespace kvasir::rt {
 namespace {
 
-int32_t choose(const std::vector<float> &logits, const SamplingOptions &options,
-               uint64_t index = 0, std::vector<int32_t> history = {}) {
+int32_t choose(const std::vector<float> &logits, const SamplingOptions &options, uint64_t index = 0,
+               std::vector<int32_t> history = {}) {
   Sampler sampler(int32_t(logits.size()));
   std::vector<kvasir_logprob> top;
   auto choice = sampler.choose(logits.data(), options, history, index, top);
@@ -19,22 +19,20 @@ int32_t choose(const std::vector<float> &logits, const SamplingOptions &options,
 }
 
 /// How often each id is drawn in `count` draws.
-std::vector<double> frequencies(const std::vector<float> &logits,
-                                const SamplingOptions &options, int count) {
+std::vector<double> frequencies(const std::vector<float> &logits, const SamplingOptions &options,
+                                int count) {
   Sampler sampler(int32_t(logits.size()));
   std::vector<kvasir_logprob> top;
   std::vector<double> share(logits.size());
   for (int i = 0; i < count; ++i)
-    share[sampler.choose(logits.data(), options, {}, i, top)->id] +=
-        1.0 / count;
+    share[sampler.choose(logits.data(), options, {}, i, top)->id] += 1.0 / count;
   return share;
 }
 
 // Published test vectors of the generator.
 TEST(Random, PhiloxKnownAnswers) {
   using Words = std::array<uint32_t, 4>;
-  EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}),
-            (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
+  EXPECT_EQ(philox({0, 0, 0, 0}, {0, 0}), (Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   uint32_t all = 0xffffffff;
   EXPECT_EQ(philox({all, all, all, all}, {all, all}),
             (Words{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));

@@ -38,12 +38,12 @@ inline kvasir_code codeOf(kvasir_error *error) {
 #define EXPECT_OK(call) EXPECT_EQ(::kvasir::test::take(call), "")
 #define ASSERT_OK(call) ASSERT_EQ(::kvasir::test::take(call), "")
 /// The call fails with this code and a message that contains `part`.
-#define EXPECT_REFUSED(call, code, part)                                       \
-  do {                                                                         \
-    kvasir_error *refused = (call);                                            \
-    EXPECT_EQ(kvasir_error_code(refused), code);                               \
-    EXPECT_NE(::kvasir::test::take(refused).find(part), std::string::npos)     \
-        << "the message lacks: " << part;                                      \
+#define EXPECT_REFUSED(call, code, part)                                                           \
+  do {                                                                                             \
+    kvasir_error *refused = (call);                                                                \
+    EXPECT_EQ(kvasir_error_code(refused), code);                                                   \
+    EXPECT_NE(::kvasir::test::take(refused).find(part), std::string::npos)                         \
+        << "the message lacks: " << part;                                                          \
   } while (false)
 
 inline ModelHandle loadToy(const ToyConfig &config) {
@@ -61,8 +61,7 @@ inline kvasir_engine_options engineOptions() {
   return options;
 }
 
-inline EngineHandle makeEngine(const ModelHandle &model,
-                               const kvasir_engine_options &options) {
+inline EngineHandle makeEngine(const ModelHandle &model, const kvasir_engine_options &options) {
   kvasir_engine *engine = nullptr;
   EXPECT_OK(kvasir_engine_create(model.get(), &options, &engine));
   return EngineHandle(engine);
@@ -96,8 +95,7 @@ void collect(kvasir_engine *engine, std::map<uint64_t, Answer> &answers);
 void drain(kvasir_engine *engine, std::map<uint64_t, Answer> &answers);
 
 /// A prompt that is different for each seed.
-inline std::vector<int32_t> somePrompt(uint32_t seed, int32_t length,
-                                       int32_t vocab = 96) {
+inline std::vector<int32_t> somePrompt(uint32_t seed, int32_t length, int32_t vocab = 96) {
   std::vector<int32_t> ids;
   for (int32_t i = 0; i < length; ++i) {
     seed = seed * 1664525u + 1013904223u;
@@ -106,12 +104,10 @@ inline std::vector<int32_t> somePrompt(uint32_t seed, int32_t length,
   return ids;
 }
 
-inline uint64_t submit(const EngineHandle &engine,
-                       const std::vector<int32_t> &prompt,
+inline uint64_t submit(const EngineHandle &engine, const std::vector<int32_t> &prompt,
                        const kvasir_request_options &options) {
   uint64_t request = 0;
-  EXPECT_OK(kvasir_engine_submit(engine.get(), prompt.data(), prompt.size(),
-                                 &options, &request));
+  EXPECT_OK(kvasir_engine_submit(engine.get(), prompt.data(), prompt.size(), &options, &request));
   return request;
 }
 

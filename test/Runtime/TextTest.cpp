@@ -34,8 +34,7 @@ std::string textOf(const std::vector<int32_t> &ids) {
 uint64_t submitText(const EngineHandle &engine, const std::string &text,
                     const kvasir_request_options &options) {
   uint64_t request = 0;
-  EXPECT_OK(kvasir_engine_submit_text(engine.get(), text.data(), text.size(),
-                                      &options, &request));
+  EXPECT_OK(kvasir_engine_submit_text(engine.get(), text.data(), text.size(), &options, &request));
   return request;
 }
 
@@ -63,9 +62,8 @@ TEST(Text, AnEmptyPromptStartsFromBos) {
   config.bos = -1;
   ModelHandle without = loadToy(config);
   EngineHandle second = makeEngine(without, engineOptions());
-  EXPECT_REFUSED(
-      kvasir_engine_submit_text(second.get(), "", 0, nullptr, &request),
-      KVASIR_INVALID_ARGUMENT, "no BOS");
+  EXPECT_REFUSED(kvasir_engine_submit_text(second.get(), "", 0, nullptr, &request),
+                 KVASIR_INVALID_ARGUMENT, "no BOS");
 }
 
 TEST(Text, StopStringsCutAcrossTokens) {
@@ -76,8 +74,7 @@ TEST(Text, StopStringsCutAcrossTokens) {
   ASSERT_GT(full.size(), 40u);
   std::string stop = full.substr(20, 3), never = full.substr(5, 2) + "\x01\x01";
   size_t cut = full.find(stop);
-  kvasir_text stops[] = {{never.data(), never.size()},
-                         {stop.data(), stop.size()}};
+  kvasir_text stops[] = {{never.data(), never.size()}, {stop.data(), stop.size()}};
   kvasir_request_options options = requestOptions(60);
   options.stop = stops;
   options.stop_count = 2;
@@ -119,43 +116,38 @@ TEST(Text, BadTextIsRefused) {
   ModelHandle model = loadToy(withTokenizer());
   EngineHandle engine = makeEngine(model, engineOptions());
   uint64_t request = 0;
-  EXPECT_REFUSED(
-      kvasir_engine_submit_text(engine.get(), "ab\xff", 3, nullptr, &request),
-      KVASIR_INVALID_ARGUMENT, "2");
+  EXPECT_REFUSED(kvasir_engine_submit_text(engine.get(), "ab\xff", 3, nullptr, &request),
+                 KVASIR_INVALID_ARGUMENT, "2");
   kvasir_request_options options = requestOptions(5);
   kvasir_text stop = {"", 0};
   options.stop = &stop;
   options.stop_count = 1;
-  EXPECT_REFUSED(
-      kvasir_engine_submit_text(engine.get(), "a", 1, &options, &request),
-      KVASIR_INVALID_ARGUMENT, "stop string 0 is empty");
+  EXPECT_REFUSED(kvasir_engine_submit_text(engine.get(), "a", 1, &options, &request),
+                 KVASIR_INVALID_ARGUMENT, "stop string 0 is empty");
   stop = {"a\xc3", 2};
-  EXPECT_REFUSED(
-      kvasir_engine_submit_text(engine.get(), "a", 1, &options, &request),
-      KVASIR_INVALID_ARGUMENT, "offset 1");
+  EXPECT_REFUSED(kvasir_engine_submit_text(engine.get(), "a", 1, &options, &request),
+                 KVASIR_INVALID_ARGUMENT, "offset 1");
   options.stop = nullptr;
-  EXPECT_REFUSED(
-      kvasir_engine_submit_text(engine.get(), "a", 1, &options, &request),
-      KVASIR_INVALID_ARGUMENT, "its count is 1");
+  EXPECT_REFUSED(kvasir_engine_submit_text(engine.get(), "a", 1, &options, &request),
+                 KVASIR_INVALID_ARGUMENT, "its count is 1");
 }
 
 TEST(Text, WithoutATokenizerTheReasonIsGiven) {
   ModelHandle model = loadToy({});
   EngineHandle engine = makeEngine(model, engineOptions());
   uint64_t request = 0;
-  EXPECT_REFUSED(
-      kvasir_engine_submit_text(engine.get(), "a", 1, nullptr, &request),
-      KVASIR_UNSUPPORTED, "the toy has none");
+  EXPECT_REFUSED(kvasir_engine_submit_text(engine.get(), "a", 1, nullptr, &request),
+                 KVASIR_UNSUPPORTED, "the toy has none");
   kvasir_request_options options = requestOptions(5);
   kvasir_text stop = {"a", 1};
   options.stop = &stop;
   options.stop_count = 1;
   int32_t id = 5;
-  EXPECT_REFUSED(kvasir_engine_submit(engine.get(), &id, 1, &options, &request),
-                 KVASIR_UNSUPPORTED, "stop strings");
+  EXPECT_REFUSED(kvasir_engine_submit(engine.get(), &id, 1, &options, &request), KVASIR_UNSUPPORTED,
+                 "stop strings");
   char *text = nullptr;
-  EXPECT_REFUSED(kvasir_detokenize(model.get(), &id, 1, true, &text, nullptr),
-                 KVASIR_UNSUPPORTED, "no tokenizer");
+  EXPECT_REFUSED(kvasir_detokenize(model.get(), &id, 1, true, &text, nullptr), KVASIR_UNSUPPORTED,
+                 "no tokenizer");
 }
 
 TEST(Text, TokenizerFunctions) {
@@ -173,8 +165,7 @@ TEST(Text, TokenizerFunctions) {
   ASSERT_OK(kvasir_token_text(model.get(), 1, &text, &length));
   EXPECT_STREQ(text, "<s>");
   kvasir_free(text);
-  EXPECT_REFUSED(kvasir_token_text(model.get(), -1, &text, &length),
-                 KVASIR_OUT_OF_RANGE, "id -1");
+  EXPECT_REFUSED(kvasir_token_text(model.get(), -1, &text, &length), KVASIR_OUT_OF_RANGE, "id -1");
   kvasir_detokenizer *stream = nullptr;
   ASSERT_OK(kvasir_detokenizer_create(model.get(), false, &stream));
   std::string streamed;

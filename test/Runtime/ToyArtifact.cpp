@@ -28,26 +28,22 @@ static HashValue hashOf(const std::string &bytes) {
   return HashValue(hash.low64, hash.high64);
 }
 
-static uint64_t alignUp(uint64_t value, uint64_t to) {
-  return (value + to - 1) / to * to;
-}
+static uint64_t alignUp(uint64_t value, uint64_t to) { return (value + to - 1) / to * to; }
 
 /// Weights in the order of the table: embedding, output, then parameters.
-static std::vector<std::vector<uint32_t>>
-weightValues(const ToyConfig &config) {
+static std::vector<std::vector<uint32_t>> weightValues(const ToyConfig &config) {
   std::vector<std::vector<uint32_t>> all(2);
   for (int32_t which = 0; which < 2; ++which)
     for (int32_t id = 0; id < config.vocab; ++id)
       all[which].push_back(toyWeight(which, id));
   for (size_t layer = 0; layer < config.windows.size(); ++layer)
     all.push_back({uint32_t(layer), uint32_t(config.windows[layer])});
-  all.push_back({uint32_t(config.vocab), uint32_t(alignUp(config.vocab, 16)),
-                 uint32_t(config.nanId)});
+  all.push_back(
+      {uint32_t(config.vocab), uint32_t(alignUp(config.vocab, 16)), uint32_t(config.nanId)});
   return all;
 }
 
-static std::unique_ptr<SectionT> section(uint64_t &offset,
-                                         const std::string &bytes) {
+static std::unique_ptr<SectionT> section(uint64_t &offset, const std::string &bytes) {
   auto result = std::make_unique<SectionT>();
   result->offset = offset;
   result->size = bytes.size();
@@ -56,8 +52,7 @@ static std::unique_ptr<SectionT> section(uint64_t &offset,
   return result;
 }
 
-static void addWeights(const ToyConfig &config, ModuleT &module,
-                       std::string &bytes) {
+static void addWeights(const ToyConfig &config, ModuleT &module, std::string &bytes) {
   for (const std::vector<uint32_t> &values : weightValues(config)) {
     auto weight = std::make_unique<WeightT>();
     std::string data(reinterpret_cast<const char *>(values.data()),
@@ -77,8 +72,7 @@ static void addWeights(const ToyConfig &config, ModuleT &module,
 
 enum Function : uint32_t { embed, append, attend, logits };
 
-static std::unique_ptr<RowT> row(Function function, int32_t layer,
-                                 std::vector<Operand> operands) {
+static std::unique_ptr<RowT> row(Function function, int32_t layer, std::vector<Operand> operands) {
   auto result = std::make_unique<RowT>();
   result->function = function;
   result->layer = layer;
@@ -94,8 +88,8 @@ static std::unique_ptr<SlotT> slot(Size size, bool perWorker = false) {
 }
 
 /// Slots are in another order in each program, so that a mix-up shows.
-static std::unique_ptr<ProgramT> program(const ToyConfig &config,
-                                         const char *name, uint32_t maxTokens) {
+static std::unique_ptr<ProgramT> program(const ToyConfig &config, const char *name,
+                                         uint32_t maxTokens) {
   auto result = std::make_unique<ProgramT>();
   bool decode = maxTokens != 0;
   uint32_t states = decode ? 2 : 0, scratch = 1, rows = decode ? 0 : 2;
@@ -104,29 +98,25 @@ static std::unique_ptr<ProgramT> program(const ToyConfig &config,
   result->max_tokens = maxTokens;
   result->slots.resize(3);
   result->slots[states] = slot(Size(0, sizeof(uint32_t), 0));
-  result->slots[scratch] =
-      slot(Size(KVASIR_BLOCK_TOKENS * sizeof(uint32_t), 0, 0), true);
+  result->slots[scratch] = slot(Size(KVASIR_BLOCK_TOKENS * sizeof(uint32_t), 0, 0), true);
   result->slots[rows] = slot(Size(0, 0, stride * sizeof(float)));
   result->logits_slot = rows;
   result->logits_stride = static_cast<uint32_t>(stride);
   Operand state(OperandKind::slot, states, 0);
-  result->rows.push_back(
-      row(embed, -1, {Operand(OperandKind::weight, 0, 0), state}));
+  result->rows.push_back(row(embed, -1, {Operand(OperandKind::weight, 0, 0), state}));
   uint32_t layers = static_cast<uint32_t>(config.windows.size());
   for (uint32_t layer = 0; layer < layers; ++layer) {
     Operand cache(OperandKind::cache, layer, 0);
     Operand parameters(OperandKind::weight, 2 + layer, 0);
     result->rows.push_back(row(append, layer, {state, cache, parameters}));
-    result->rows.push_back(
-        row(attend, layer,
-            {state, cache, parameters, Operand(OperandKind::counter, 0, 0),
-             Operand(OperandKind::slot, scratch, 0)}));
+    result->rows.push_back(row(attend, layer,
+                               {state, cache, parameters, Operand(OperandKind::counter, 0, 0),
+                                Operand(OperandKind::slot, scratch, 0)}));
   }
   result->rows.push_back(
       row(logits, -1,
           {state, Operand(OperandKind::weight, 1, uint32_t(config.vocab)),
-           Operand(OperandKind::slot, rows, 0),
-           Operand(OperandKind::weight, 2 + layers, 0)}));
+           Operand(OperandKind::slot, rows, 0), Operand(OperandKind::weight, 2 + layers, 0)}));
   return result;
 }
 
@@ -159,8 +149,8 @@ static void addFacts(const ToyConfig &config, ModuleT &module) {
   module.model->head_size = module.model->hidden_size = TOY_HEAD;
   module.model->bos = config.bos;
   module.model->eos = config.eos;
-  module.limits = std::make_unique<Limits>(
-      config.maxContext, config.maxRequests, config.maxStepTokens);
+  module.limits =
+      std::make_unique<Limits>(config.maxContext, config.maxRequests, config.maxStepTokens);
   module.functions = {"toy_embed", "toy_append", "toy_attend", "toy_logits"};
   module.programs.push_back(program(config, "decode", config.decodeTokens));
   module.programs.push_back(program(config, "prefill", 0));
@@ -172,12 +162,10 @@ static void addFacts(const ToyConfig &config, ModuleT &module) {
 static std::string packed(const ModuleT &module) {
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(Module::Pack(builder, &module), ModuleIdentifier());
-  return {reinterpret_cast<const char *>(builder.GetBufferPointer()),
-          builder.GetSize()};
+  return {reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize()};
 }
 
-static std::string header(const std::string &table, uint64_t tableOffset,
-                          uint64_t fileSize) {
+static std::string header(const std::string &table, uint64_t tableOffset, uint64_t fileSize) {
   FileHeader header = {};
   std::memcpy(header.magic, magic, sizeof(magic));
   header.versionMajor = versionMajor;
@@ -231,8 +219,7 @@ std::string toyArtifact(const ToyConfig &config, const EditModule &edit) {
 }
 
 /// State of every token after all layers.
-static std::vector<uint32_t> finalStates(const ToyConfig &config,
-                                         const std::vector<int32_t> &ids,
+static std::vector<uint32_t> finalStates(const ToyConfig &config, const std::vector<int32_t> &ids,
                                          int32_t total) {
   int32_t count = static_cast<int32_t>(ids.size());
   std::vector<uint32_t> states;
@@ -254,8 +241,7 @@ static std::vector<uint32_t> finalStates(const ToyConfig &config,
   return states;
 }
 
-std::vector<std::vector<float>> toyRows(const ToyConfig &config,
-                                        const std::vector<int32_t> &ids,
+std::vector<std::vector<float>> toyRows(const ToyConfig &config, const std::vector<int32_t> &ids,
                                         int32_t total) {
   std::vector<std::vector<float>> rows;
   for (uint32_t state : finalStates(config, ids, total)) {
@@ -266,13 +252,12 @@ std::vector<std::vector<float>> toyRows(const ToyConfig &config,
   return rows;
 }
 
-std::vector<float> toyLogits(const ToyConfig &config,
-                             const std::vector<int32_t> &ids, int32_t total) {
+std::vector<float> toyLogits(const ToyConfig &config, const std::vector<int32_t> &ids,
+                             int32_t total) {
   return toyRows(config, ids, total).back();
 }
 
-std::vector<int32_t> toyGreedy(const ToyConfig &config,
-                               std::vector<int32_t> ids, int32_t count) {
+std::vector<int32_t> toyGreedy(const ToyConfig &config, std::vector<int32_t> ids, int32_t count) {
   int32_t total = static_cast<int32_t>(ids.size()) + count;
   std::vector<int32_t> answer;
   for (int32_t i = 0; i < count; ++i) {
@@ -284,8 +269,7 @@ std::vector<int32_t> toyGreedy(const ToyConfig &config,
   return answer;
 }
 
-TemporaryFile::TemporaryFile(const std::string &bytes)
-    : name("/tmp/kvasir-test-XXXXXX") {
+TemporaryFile::TemporaryFile(const std::string &bytes) : name("/tmp/kvasir-test-XXXXXX") {
   int file = mkstemp(name.data());
   if (file >= 0)
     close(file);

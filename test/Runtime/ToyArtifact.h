@@ -37,16 +37,14 @@ std::string toyArtifact(const ToyConfig &config, const EditModule &edit = {});
 uint32_t toyWeight(int32_t which, int32_t id);
 
 /// Logits after each of `ids`, for a request of `total` tokens in all.
-std::vector<std::vector<float>> toyRows(const ToyConfig &config,
-                                        const std::vector<int32_t> &ids,
+std::vector<std::vector<float>> toyRows(const ToyConfig &config, const std::vector<int32_t> &ids,
                                         int32_t total);
 /// Those after the last.
-std::vector<float> toyLogits(const ToyConfig &config,
-                             const std::vector<int32_t> &ids, int32_t total);
+std::vector<float> toyLogits(const ToyConfig &config, const std::vector<int32_t> &ids,
+                             int32_t total);
 
 /// Greedy answer of `count` tokens, without regard to EOS.
-std::vector<int32_t> toyGreedy(const ToyConfig &config,
-                               std::vector<int32_t> ids, int32_t count);
+std::vector<int32_t> toyGreedy(const ToyConfig &config, std::vector<int32_t> ids, int32_t count);
 
 /// A file that is removed at the end of its scope.
 class TemporaryFile {

@@ -17,9 +17,7 @@ static inline uint32_t toyMix(uint32_t hash, uint32_t value) {
 }
 
 /* In [0, 1), exact. */
-static inline float toyFloat(uint32_t hash) {
-  return (float)(hash >> 8) * (1.0f / 16777216.0f);
-}
+static inline float toyFloat(uint32_t hash) { return (float)(hash >> 8) * (1.0f / 16777216.0f); }
 
 static inline uint32_t toyBits(float value) {
   union {

@@ -22,16 +22,14 @@ std::string toyTokenizer(int32_t vocab) {
     std::string text = id < 3 ? special[id] : std::string(1, toyCharacter(id));
     table.token_offsets.push_back(static_cast<uint32_t>(bytes.size()));
     bytes += text;
-    table.token_flags.push_back(
-        flag(TokenFlag::present) |
-        (id < 3 ? flag(TokenFlag::special) | flag(TokenFlag::skipped)
-                : flag(TokenFlag::model) | flag(TokenFlag::whole)));
+    table.token_flags.push_back(flag(TokenFlag::present) |
+                                (id < 3 ? flag(TokenFlag::special) | flag(TokenFlag::skipped)
+                                        : flag(TokenFlag::model) | flag(TokenFlag::whole)));
     uint64_t hash = rt::tokenizer::hashText(text, 0);
     size_t at = rt::tokenizer::firstSlot(hash, slots);
     while (table.vocabulary[at].id() != rt::tokenizer::emptySlot)
       at = (at + 1) % slots;
-    table.vocabulary[at] =
-        VocabularySlot(static_cast<uint32_t>(hash), static_cast<uint32_t>(id));
+    table.vocabulary[at] = VocabularySlot(static_cast<uint32_t>(hash), static_cast<uint32_t>(id));
   }
   table.token_offsets.push_back(static_cast<uint32_t>(bytes.size()));
   table.token_bytes.assign(bytes.begin(), bytes.end());
@@ -43,8 +41,7 @@ std::string toyTokenizer(int32_t vocab) {
   table.eos_id = 2;
   flatbuffers::FlatBufferBuilder builder;
   builder.Finish(Table::Pack(builder, &table), TableIdentifier());
-  return {reinterpret_cast<const char *>(builder.GetBufferPointer()),
-          builder.GetSize()};
+  return {reinterpret_cast<const char *>(builder.GetBufferPointer()), builder.GetSize()};
 }
 
 } // namespace kvasir::test

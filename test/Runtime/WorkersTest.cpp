@@ -13,8 +13,7 @@ namespace {
 struct Rounds {
   WorkerPool &pool;
   int rounds;
-  std::vector<int>
-      values; // one per worker, not atomic: the barrier orders them
+  std::vector<int> values; // one per worker, not atomic: the barrier orders them
   std::vector<int> errors;
 };
 
@@ -36,16 +35,14 @@ TEST_P(Workers, MeetAtEveryBarrier) {
   auto pool = WorkerPool::create({count, spin, true});
   ASSERT_TRUE(pool) << pool.status().message();
   for (int job = 0; job < 3; ++job) {
-    Rounds state = {**pool, 60, std::vector<int>(count),
-                    std::vector<int>(count)};
+    Rounds state = {**pool, 60, std::vector<int>(count), std::vector<int>(count)};
     (*pool)->run(countTogether, &state);
     EXPECT_EQ(state.errors, std::vector<int>(count));
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Counts, Workers,
-                         testing::Combine(testing::Values(1, 2, 3, 9),
-                                          testing::Values(-1, 0, 20)));
+                         testing::Combine(testing::Values(1, 2, 3, 9), testing::Values(-1, 0, 20)));
 
 #if defined(__x86_64__)
 TEST(WorkerPool, FloatingPointControlIsFixedInJobsAndKeptOutside) {
@@ -54,11 +51,9 @@ TEST(WorkerPool, FloatingPointControlIsFixedInJobsAndKeptOutside) {
   unsigned before = _mm_getcsr();
   _mm_setcsr(before | 0x8040); // flush to zero, denormals are zero
   unsigned seen[2] = {};
-  (*pool)->run(
-      [](void *context, int32_t worker) {
-        static_cast<unsigned *>(context)[worker] = _mm_getcsr();
-      },
-      seen);
+  (*pool)->run([](void *context,
+                  int32_t worker) { static_cast<unsigned *>(context)[worker] = _mm_getcsr(); },
+               seen);
   EXPECT_EQ(_mm_getcsr() & 0x8040, 0x8040u);
   _mm_setcsr(before);
   EXPECT_EQ(seen[0] & ~0x3fu, 0x1f80u);

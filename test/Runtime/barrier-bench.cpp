@@ -32,6 +32,6 @@ int main(int argc, char **argv) {
         pool->get());
     best = std::min(best, now() - begin);
   }
-  std::printf("%d workers: %.0f ns per barrier (best of 5 x %d)\n", workers,
-              best / rounds * 1e9, rounds);
+  std::printf("%d workers: %.0f ns per barrier (best of 5 x %d)\n", workers, best / rounds * 1e9,
+              rounds);
 }

@@ -24,10 +24,8 @@ int main(int argc, char **argv) {
     for (int32_t id : toyGreedy(config, ids, std::atoi(argv[3])))
       std::printf("%d ", id);
   } else {
-    for (const std::vector<float> &row :
-         toyRows(config, ids, int32_t(ids.size())))
-      std::printf("%td ",
-                  std::max_element(row.begin(), row.end()) - row.begin());
+    for (const std::vector<float> &row : toyRows(config, ids, int32_t(ids.size())))
+      std::printf("%td ", std::max_element(row.begin(), row.end()) - row.begin());
   }
   std::printf("\n");
 }

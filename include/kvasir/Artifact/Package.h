@@ -63,8 +63,7 @@ struct PackageResult {
 /// layouts, `kv.cache` ops of paged type, `step.phase` and `step.program` ops.
 /// Same module, options and inputs: same bytes. The file appears under its name
 /// when it is complete; after an error, whatever was there before is there.
-llvm::Expected<PackageResult> writeArtifact(mlir::ModuleOp module,
-                                            const PackageOptions &options,
+llvm::Expected<PackageResult> writeArtifact(mlir::ModuleOp module, const PackageOptions &options,
                                             llvm::StringRef outputPath);
 
 } // namespace kvasir

@@ -23,9 +23,9 @@ namespace kvasir::target {
 
 /// An instruction set that code is made for.
 struct CPUVariant {
-  std::string name; ///< in artifacts and on the command line: "x86-64-v3"
-  std::string cpu;  ///< LLVM's name of the processor
-  std::string tune; ///< processor whose timings the scheduler uses
+  std::string name;                          ///< in artifacts and on the command line: "x86-64-v3"
+  std::string cpu;                           ///< LLVM's name of the processor
+  std::string tune;                          ///< processor whose timings the scheduler uses
   std::string llvmFeatures;                  ///< "+avx2,+fma"
   std::vector<std::string> requiredFeatures; ///< what the machine must have
   int vectorBits = 0;                        ///< width of a vector register
@@ -45,8 +45,7 @@ void registerCodegen(mlir::DialectRegistry &registry);
 /// external linkage are those that the shared object exports. Fast-math flags
 /// that change results are refused.
 llvm::Expected<std::unique_ptr<llvm::Module>>
-translateToLLVM(mlir::ModuleOp module, llvm::LLVMContext &context,
-                const CPUVariant &variant);
+translateToLLVM(mlir::ModuleOp module, llvm::LLVMContext &context, const CPUVariant &variant);
 
 /// LLVM's O3 without its vectorizers: kernels are explicit vectors.
 llvm::Error optimize(llvm::Module &module, const CPUVariant &variant);
@@ -55,8 +54,7 @@ llvm::Error optimize(llvm::Module &module, const CPUVariant &variant);
 std::string emitLLVMText(const llvm::Module &module);
 
 /// Assembly text of a module; the module stays as it is.
-llvm::Expected<std::string> emitAssembly(const llvm::Module &module,
-                                         const CPUVariant &variant);
+llvm::Expected<std::string> emitAssembly(const llvm::Module &module, const CPUVariant &variant);
 
 /// An ELF object; the module stays as it is.
 llvm::Expected<std::vector<uint8_t>> emitObject(const llvm::Module &module,
@@ -64,16 +62,14 @@ llvm::Expected<std::vector<uint8_t>> emitObject(const llvm::Module &module,
 
 /// Links an ELF object into a shared object without dependencies; undefined
 /// symbols are an error that lists them. Same object, same bytes.
-llvm::Expected<std::vector<uint8_t>>
-linkSharedObject(llvm::ArrayRef<uint8_t> object);
+llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<uint8_t> object);
 
 /// Names that a shared object exports, sorted.
-llvm::Expected<std::vector<std::string>>
-exportedSymbols(llvm::ArrayRef<uint8_t> sharedObject);
+llvm::Expected<std::vector<std::string>> exportedSymbols(llvm::ArrayRef<uint8_t> sharedObject);
 
 /// All of the above: the shared object of a module for a variant.
-llvm::Expected<std::vector<uint8_t>>
-compileSharedObject(mlir::ModuleOp module, const CPUVariant &variant);
+llvm::Expected<std::vector<uint8_t>> compileSharedObject(mlir::ModuleOp module,
+                                                         const CPUVariant &variant);
 
 } // namespace kvasir::target
 

@@ -162,9 +162,7 @@ SmallVector<Value> RowsEmitter::emitTile(Value tile, Value first, Value end, Val
 
   SmallVector<Value> inside; // which lanes are seen
   Type lanes32 = VectorType::get({16}, e.i32());
-  auto narrow = [&](Value v) {
-    return e.splat(arith::TruncIOp::create(e.b, e.i32(), v), 16);
-  };
+  auto narrow = [&](Value v) { return e.splat(arith::TruncIOp::create(e.b, e.i32(), v), 16); };
   Value low = narrow(from), high = narrow(to);
   for (int64_t v = 0; v < vectors; ++v) {
     SmallVector<int32_t> index;
@@ -261,9 +259,9 @@ static void emitItem(PhaseEmitter &e, kv::AttendOp op, Value item) {
     for (int64_t row = 0; row < group; row += most) {
       int64_t rows = std::min(most, group - row);
       func::FuncOp attend = RowsEmitter(e, op, rows).function();
-      func::CallOp::create(e.b, attend,
-                           ValueRange{e.at(q, row * size * 4), e.at(o, row * size * 4), cache,
-                                      table, begin, end});
+      func::CallOp::create(
+          e.b, attend,
+          ValueRange{e.at(q, row * size * 4), e.at(o, row * size * 4), cache, table, begin, end});
     }
   });
 }

@@ -128,8 +128,7 @@ void LinearEmitter::emitPass(Value x, ValueRange panels, Value tile, Value input
   SmallVector<Value> addresses, sums;
   for (int64_t p = 0; p < static_cast<int64_t>(panels.size()); ++p)
     for (int64_t t = 0; t < tokens; ++t)
-      addresses.push_back(
-          e.at(e.at(tile, e.mul(panelTile, e.c(p))), (t * panelRows + lane) * 4));
+      addresses.push_back(e.at(e.at(tile, e.mul(panelTile, e.c(p))), (t * panelRows + lane) * 4));
   for (Value address : addresses)
     sums.push_back(e.load(e.vec(lanes), address, lanes * 4));
   sums = e.fold(e.c(0), inputs, unroll, sums, body);
@@ -159,7 +158,8 @@ func::FuncOp LinearEmitter::kernel(int64_t tokens, int64_t panels) {
     bool halves = panels * tokens > accumulators();
     int64_t lanes = halves ? panelRows / 2 : panelRows;
     for (int64_t lane = 0; lane < panelRows; lane += lanes)
-      emitPass(arguments[0], streams, arguments[2], arguments[3], arguments[4], tokens, lane, lanes);
+      emitPass(arguments[0], streams, arguments[2], arguments[3], arguments[4], tokens, lane,
+               lanes);
   });
 }
 
@@ -171,12 +171,11 @@ void LinearEmitter::emitCase(int64_t tokens, int64_t panels, ValueRange argument
     int64_t some = (tokens - first + parts - part - 1) / (parts - part);
     int64_t together = panels * some <= accumulators() ? panels : 1;
     for (int64_t p = 0; p < panels; p += together)
-      func::CallOp::create(
-          e.b, kernel(some, together),
-          ValueRange{e.at(arguments[0], first * shape.xStride),
-                     e.at(arguments[1], e.c(p * shape.panelBytes())),
-                     e.at(arguments[2], (p * tokens + first) * panelRows * 4), arguments[5],
-                     panelTile});
+      func::CallOp::create(e.b, kernel(some, together),
+                           ValueRange{e.at(arguments[0], first * shape.xStride),
+                                      e.at(arguments[1], e.c(p * shape.panelBytes())),
+                                      e.at(arguments[2], (p * tokens + first) * panelRows * 4),
+                                      arguments[5], panelTile});
     first += some;
   }
 }
@@ -333,8 +332,8 @@ Value PanelsEmitter::loadBias(Value bias, int64_t outputs, Value column) {
     return e.load(vector, address);
   auto index = llvm::to_vector(llvm::seq<int64_t>(0, panelRows));
   auto type = VectorType::get({panelRows}, e.i64());
-  Value lanes = arith::ConstantOp::create(
-      e.b, DenseElementsAttr::get(type, ArrayRef<int64_t>(index)));
+  Value lanes =
+      arith::ConstantOp::create(e.b, DenseElementsAttr::get(type, ArrayRef<int64_t>(index)));
   Value left = e.splat(e.sub(e.c(outputs), e.div(column, e.c(4))), panelRows);
   return LLVM::MaskedLoadOp::create(e.b, vector, address, e.less(lanes, left),
                                     e.constant(vector, 0), e.b.getI32IntegerAttr(4));
@@ -364,10 +363,12 @@ void PanelsEmitter::emitEpilogue(const Group &group, Value offset, Value token, 
   }
   for (auto write : e.phase.getBody().front().getOps<step::WriteOp>())
     if (Operation *op = write.getValue().getDefiningOp())
-      if (op == linear.getOperation() ? llvm::any_of(group.results, [&](unsigned r) {
-            return linear.getResult(r) == write.getValue();
-          }) : llvm::is_contained(group.epilogue, op))
-        e.store(known.lookup(write.getValue()), e.at(e.bufferRow(write.getBuffer(), token), column));
+      if (op == linear.getOperation()
+              ? llvm::any_of(group.results,
+                             [&](unsigned r) { return linear.getResult(r) == write.getValue(); })
+              : llvm::is_contained(group.epilogue, op))
+        e.store(known.lookup(write.getValue()),
+                e.at(e.bufferRow(write.getBuffer(), token), column));
 }
 
 void cpu::emitPanels(PhaseEmitter &e) { PanelsEmitter(e).emit(); }

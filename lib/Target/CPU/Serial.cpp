@@ -42,10 +42,9 @@ private:
 } // namespace
 
 Value SerialEmitter::sum(int64_t n, llvm::function_ref<Value(Value)> term) {
-  return e.fold(e.c(0), e.c(n), 1, {e.f(0)},
-                [&](Value i, ValueRange total) -> SmallVector<Value> {
-                  return {e.fadd(total[0], term(i))};
-                })[0];
+  return e.fold(e.c(0), e.c(n), 1, {e.f(0)}, [&](Value i, ValueRange total) -> SmallVector<Value> {
+    return {e.fadd(total[0], term(i))};
+  })[0];
 }
 
 void SerialEmitter::emitLinear(llm::LinearOp op, Value row) {
@@ -144,10 +143,9 @@ void SerialEmitter::emitAttend(kv::AttendOp op, Value row) {
       return e.fmul(dot, e.f(op.getScale().convertToFloat()));
     };
     auto over = [&](Value start, llvm::function_ref<Value(Value, Value)> body) {
-      return e.fold(begin, end, 1, {start},
-                    [&](Value p, ValueRange v) -> SmallVector<Value> {
-                      return {body(p, v[0])};
-                    })[0];
+      return e.fold(begin, end, 1, {start}, [&](Value p, ValueRange v) -> SmallVector<Value> {
+        return {body(p, v[0])};
+      })[0];
     };
     Value most = over(e.f(-std::numeric_limits<double>::infinity()),
                       [&](Value p, Value m) { return e.fmax(m, score(p)); });
@@ -194,15 +192,12 @@ void SerialEmitter::emitElementwise(Operation *op, Value row) {
     Value a = get(from[0], i), b = from.size() > 1 ? get(from[1], i) : Value();
     Value result =
         llvm::TypeSwitch<Operation *, Value>(op)
-            .Case<llm::AddOp>([&](auto o) {
-              return e.fadd(a, e.fmul(b, e.f(o.getScale().convertToFloat())));
-            })
-            .Case<llm::ScaleOp>([&](auto o) {
-              return e.fmul(a, e.f(o.getFactor().convertToFloat()));
-            })
+            .Case<llm::AddOp>(
+                [&](auto o) { return e.fadd(a, e.fmul(b, e.f(o.getScale().convertToFloat()))); })
+            .Case<llm::ScaleOp>(
+                [&](auto o) { return e.fmul(a, e.f(o.getFactor().convertToFloat())); })
             .Case<llm::ActivationOp>([&](auto o) { return activation(o.getKind(), a); })
-            .Case<llm::GatedActOp>(
-                [&](auto o) { return e.fmul(activation(o.getKind(), a), b); });
+            .Case<llm::GatedActOp>([&](auto o) { return e.fmul(activation(o.getKind(), a), b); });
     put(result, out, i);
   });
 }

@@ -34,8 +34,7 @@ static int printEvents(kvasir_engine *engine) {
   }
 }
 
-static int generate(kvasir_engine *engine, const int32_t *ids, size_t count,
-                    int32_t new_tokens) {
+static int generate(kvasir_engine *engine, const int32_t *ids, size_t count, int32_t new_tokens) {
   kvasir_request_options options;
   uint64_t request;
   bool more = true;

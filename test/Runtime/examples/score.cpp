@@ -59,8 +59,7 @@ void score(const char *path, const std::vector<int32_t> &ids) {
   check(kvasir_model_get_info(model.get(), &info));
   for (size_t row = 0; row < logits.rows; ++row) {
     const float *first = logits.data + row * logits.stride;
-    std::printf("%td ",
-                std::max_element(first, first + info.vocab_size) - first);
+    std::printf("%td ", std::max_element(first, first + info.vocab_size) - first);
   }
   std::printf("\n");
 }

@@ -119,8 +119,7 @@ llvm.func @f(%a: f32, %b: f32) -> f32 {
   llvm.return %0 : f32
 })");
   std::string failure = module.failure(cpuVariants()[0]);
-  EXPECT_TRUE(contains(failure, "function 'f' has an operation with fast-math"))
-      << failure;
+  EXPECT_TRUE(contains(failure, "function 'f' has an operation with fast-math")) << failure;
 }
 
 TEST(Codegen, MakesNoCallsOfLoops) {
@@ -171,8 +170,8 @@ llvm.func @f() {
 TEST(Codegen, RefusesOtherDialects) {
   Compiled module("module {}");
   module.context.allowUnregisteredDialects();
-  module.module = mlir::parseSourceString<mlir::ModuleOp>(
-      "\"other.op\"() : () -> ()", &module.context);
+  module.module =
+      mlir::parseSourceString<mlir::ModuleOp>("\"other.op\"() : () -> ()", &module.context);
   std::string failure = module.failure(cpuVariants()[0]);
   EXPECT_TRUE(contains(failure, "translation to LLVM IR failed")) << failure;
   EXPECT_TRUE(contains(failure, "other.op")) << failure;
@@ -210,8 +209,7 @@ TEST(Link, RunsAgainAfterFailure) {
 TEST(Link, LeavesNothingBehind) {
   auto count = [] {
     size_t n = 0;
-    for (auto &entry : std::filesystem::directory_iterator(
-             std::filesystem::temp_directory_path()))
+    for (auto &entry : std::filesystem::directory_iterator(std::filesystem::temp_directory_path()))
       n += entry.path().filename().string().rfind("kvasir-link", 0) == 0;
     return n;
   };
@@ -234,15 +232,13 @@ llvm.func @shown(%i: i64) -> f32 {
   %v = llvm.call @helper(%i) : (i64) -> f32
   llvm.return %v : f32
 })");
-  auto bytes = cantFail(
-      compileSharedObject(*module.module, *findCPUVariant("x86-64-v3")));
+  auto bytes = cantFail(compileSharedObject(*module.module, *findCPUVariant("x86-64-v3")));
   auto names = cantFail(exportedSymbols(bytes));
   EXPECT_EQ(names, std::vector<std::string>{"shown"});
 
   int file = memfd_create("test", 0);
   ASSERT_EQ(write(file, bytes.data(), bytes.size()), ssize_t(bytes.size()));
-  void *library =
-      dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW);
+  void *library = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW);
   ASSERT_TRUE(library) << dlerror();
   auto *shown = reinterpret_cast<float (*)(int64_t)>(dlsym(library, "shown"));
   EXPECT_EQ(shown(1), 2.0f);

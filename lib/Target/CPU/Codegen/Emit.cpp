@@ -54,8 +54,7 @@ llvm::Error optimize(llvm::Module &module, const CPUVariant &variant) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(module, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
   return verify(module);
 }
 
@@ -79,8 +78,7 @@ struct Messages : llvm::DiagnosticHandler {
 
 /// Code generation changes the module, so it gets a copy.
 static llvm::Error emit(const llvm::Module &module, const CPUVariant &variant,
-                        llvm::raw_pwrite_stream &stream,
-                        llvm::CodeGenFileType type) {
+                        llvm::raw_pwrite_stream &stream, llvm::CodeGenFileType type) {
   auto machine = makeTargetMachine(variant);
   if (!machine)
     return machine.takeError();
@@ -92,8 +90,7 @@ static llvm::Error emit(const llvm::Module &module, const CPUVariant &variant,
   none.disableAllFunctions();
   passes.add(new llvm::TargetLibraryInfoWrapperPass(none));
   if ((*machine)->addPassesToEmitFile(passes, stream, nullptr, type))
-    return llvm::createStringError("'" + variant.name +
-                                   "' cannot emit this kind of file");
+    return llvm::createStringError("'" + variant.name + "' cannot emit this kind of file");
   std::string errors;
   llvm::LLVMContext &context = module.getContext();
   auto previous = context.getDiagnosticHandler();
@@ -105,12 +102,10 @@ static llvm::Error emit(const llvm::Module &module, const CPUVariant &variant,
   return llvm::Error::success();
 }
 
-llvm::Expected<std::string> emitAssembly(const llvm::Module &module,
-                                         const CPUVariant &variant) {
+llvm::Expected<std::string> emitAssembly(const llvm::Module &module, const CPUVariant &variant) {
   llvm::SmallVector<char, 0> text;
   llvm::raw_svector_ostream stream(text);
-  if (llvm::Error error =
-          emit(module, variant, stream, llvm::CodeGenFileType::AssemblyFile))
+  if (llvm::Error error = emit(module, variant, stream, llvm::CodeGenFileType::AssemblyFile))
     return std::move(error);
   return std::string(text.begin(), text.end());
 }
@@ -119,14 +114,13 @@ llvm::Expected<std::vector<uint8_t>> emitObject(const llvm::Module &module,
                                                 const CPUVariant &variant) {
   llvm::SmallVector<char, 0> bytes;
   llvm::raw_svector_ostream stream(bytes);
-  if (llvm::Error error =
-          emit(module, variant, stream, llvm::CodeGenFileType::ObjectFile))
+  if (llvm::Error error = emit(module, variant, stream, llvm::CodeGenFileType::ObjectFile))
     return std::move(error);
   return std::vector<uint8_t>(bytes.begin(), bytes.end());
 }
 
-llvm::Expected<std::vector<uint8_t>>
-compileSharedObject(mlir::ModuleOp module, const CPUVariant &variant) {
+llvm::Expected<std::vector<uint8_t>> compileSharedObject(mlir::ModuleOp module,
+                                                         const CPUVariant &variant) {
   llvm::LLVMContext context;
   auto translated = translateToLLVM(module, context, variant);
   if (!translated)

@@ -29,16 +29,14 @@ static llvm::MemoryBufferRef asBuffer(llvm::ArrayRef<uint8_t> bytes) {
 
 /// Names of an ELF file's symbols that are (or are not) defined, sorted.
 template <class Symbols>
-static llvm::Expected<std::vector<std::string>>
-symbolNames(const Symbols &symbols, bool defined) {
+static llvm::Expected<std::vector<std::string>> symbolNames(const Symbols &symbols, bool defined) {
   std::vector<std::string> names;
   for (const llvm::object::ELFSymbolRef &symbol : symbols) {
     auto flags = symbol.getFlags();
     if (!flags)
       return flags.takeError();
     bool isUndefined = *flags & llvm::object::SymbolRef::SF_Undefined;
-    if (isUndefined == defined ||
-        !(*flags & llvm::object::SymbolRef::SF_Global))
+    if (isUndefined == defined || !(*flags & llvm::object::SymbolRef::SF_Global))
       continue;
     auto name = symbol.getName();
     if (!name)
@@ -50,10 +48,9 @@ symbolNames(const Symbols &symbols, bool defined) {
   return names;
 }
 
-llvm::Expected<std::vector<std::string>>
-exportedSymbols(llvm::ArrayRef<uint8_t> sharedObject) {
-  auto file = llvm::object::ObjectFile::createELFObjectFile(
-      asBuffer(sharedObject), /*InitContent=*/true);
+llvm::Expected<std::vector<std::string>> exportedSymbols(llvm::ArrayRef<uint8_t> sharedObject) {
+  auto file =
+      llvm::object::ObjectFile::createELFObjectFile(asBuffer(sharedObject), /*InitContent=*/true);
   if (!file)
     return file.takeError();
   auto *elf = llvm::dyn_cast<llvm::object::ELFObjectFileBase>(file->get());
@@ -64,8 +61,7 @@ exportedSymbols(llvm::ArrayRef<uint8_t> sharedObject) {
 
 /// The linker would find them too, but says less about why that is wrong.
 static llvm::Error checkUndefined(llvm::ArrayRef<uint8_t> object) {
-  auto file =
-      llvm::object::ObjectFile::createELFObjectFile(asBuffer(object), true);
+  auto file = llvm::object::ObjectFile::createELFObjectFile(asBuffer(object), true);
   if (!file)
     return file.takeError();
   auto *elf = llvm::dyn_cast<llvm::object::ELFObjectFileBase>(file->get());
@@ -76,18 +72,15 @@ static llvm::Error checkUndefined(llvm::ArrayRef<uint8_t> object) {
     return names.takeError();
   if (names->empty())
     return llvm::Error::success();
-  return llvm::createStringError(
-      "generated code uses symbols that do not exist where it runs: " +
-      llvm::join(*names, ", "));
+  return llvm::createStringError("generated code uses symbols that do not exist where it runs: " +
+                                 llvm::join(*names, ", "));
 }
 
 namespace {
 /// A directory of our own for the linker's output, gone with this object.
 class PrivateDirectory {
 public:
-  std::error_code create() {
-    return llvm::sys::fs::createUniqueDirectory("kvasir-link", path);
-  }
+  std::error_code create() { return llvm::sys::fs::createUniqueDirectory("kvasir-link", path); }
   ~PrivateDirectory() {
     if (!path.empty())
       llvm::sys::fs::remove_directories(path);
@@ -119,36 +112,30 @@ static llvm::Expected<int> makeInput(llvm::ArrayRef<uint8_t> object) {
   if (std::error_code code = stream.error()) {
     stream.clear_error();
     close(file);
-    return llvm::createStringError("cannot write the linker's input: " +
-                                   code.message());
+    return llvm::createStringError("cannot write the linker's input: " + code.message());
   }
   return file;
 }
 
-static llvm::Error runLinker(const std::string &input,
-                             const std::string &output) {
+static llvm::Error runLinker(const std::string &input, const std::string &output) {
   // LLD keeps state in globals while it runs.
   static std::mutex oneAtATime;
   std::lock_guard<std::mutex> lock(oneAtATime);
-  const char *arguments[] = {
-      "ld.lld",      "-shared",       "-zdefs",      "-Bsymbolic",
-      "-znorelro",   "-znoexecstack", "-O2",         "--hash-style=gnu",
-      "--strip-all", "--gc-sections", "--threads=1", "--build-id=none",
-      "-o",          output.c_str(),  input.c_str()};
+  const char *arguments[] = {"ld.lld",      "-shared",       "-zdefs",      "-Bsymbolic",
+                             "-znorelro",   "-znoexecstack", "-O2",         "--hash-style=gnu",
+                             "--strip-all", "--gc-sections", "--threads=1", "--build-id=none",
+                             "-o",          output.c_str(),  input.c_str()};
   std::string messages;
   llvm::raw_string_ostream stream(messages);
-  lld::Result result =
-      lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
+  lld::Result result = lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
   if (result.retCode == 0)
     return llvm::Error::success();
   return llvm::createStringError(
-      "linking failed" +
-      std::string(result.canRunAgain ? ": " : " (the linker crashed): ") +
+      "linking failed" + std::string(result.canRunAgain ? ": " : " (the linker crashed): ") +
       llvm::StringRef(messages).trim().str());
 }
 
-llvm::Expected<std::vector<uint8_t>>
-linkSharedObject(llvm::ArrayRef<uint8_t> object) {
+llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<uint8_t> object) {
   if (llvm::Error error = checkUndefined(object))
     return std::move(error);
   auto input = makeInput(object);
@@ -157,11 +144,10 @@ linkSharedObject(llvm::ArrayRef<uint8_t> object) {
   llvm::scope_exit closeInput([&] { close(*input); });
   PrivateDirectory directory;
   if (std::error_code code = directory.create())
-    return llvm::createStringError(
-        "cannot make a temporary directory for the linker: " + code.message());
+    return llvm::createStringError("cannot make a temporary directory for the linker: " +
+                                   code.message());
   std::string output = directory.file("code.so");
-  if (llvm::Error error =
-          runLinker("/proc/self/fd/" + std::to_string(*input), output))
+  if (llvm::Error error = runLinker("/proc/self/fd/" + std::to_string(*input), output))
     return std::move(error);
   auto buffer = llvm::MemoryBuffer::getFile(output, /*IsText=*/false,
                                             /*RequiresNullTerminator=*/false,
@@ -169,8 +155,7 @@ linkSharedObject(llvm::ArrayRef<uint8_t> object) {
   if (!buffer)
     return llvm::createStringError("cannot read the linker's output: " +
                                    buffer.getError().message());
-  return std::vector<uint8_t>((*buffer)->getBufferStart(),
-                              (*buffer)->getBufferEnd());
+  return std::vector<uint8_t>((*buffer)->getBufferStart(), (*buffer)->getBufferEnd());
 }
 
 } // namespace kvasir::target

@@ -29,27 +29,23 @@ static void initializeX86() {
   });
 }
 
-llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
-makeTargetMachine(const CPUVariant &variant) {
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeTargetMachine(const CPUVariant &variant) {
   initializeX86();
   // Not the host's triple: the same bytes wherever the compiler runs.
   llvm::Triple triple("x86_64-unknown-linux-gnu");
   std::string message;
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, message);
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, message);
   if (!target)
-    return llvm::createStringError("this LLVM has no x86-64 target: " +
-                                   message);
+    return llvm::createStringError("this LLVM has no x86-64 target: " + message);
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   options.FunctionSections = true; // for --gc-sections
   options.DataSections = true;
   std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
-      triple, variant.cpu, variant.llvmFeatures, options, llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
+      triple, variant.cpu, variant.llvmFeatures, options, llvm::Reloc::PIC_, llvm::CodeModel::Small,
+      llvm::CodeGenOptLevel::Aggressive));
   if (!machine)
-    return llvm::createStringError("cannot make a target machine for '" +
-                                   variant.name + "'");
+    return llvm::createStringError("cannot make a target machine for '" + variant.name + "'");
   return machine;
 }
 

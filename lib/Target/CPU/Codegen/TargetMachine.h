@@ -10,8 +10,7 @@
 namespace kvasir::target {
 
 /// Position-independent code, no contraction of floating-point operations.
-llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
-makeTargetMachine(const CPUVariant &variant);
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeTargetMachine(const CPUVariant &variant);
 
 } // namespace kvasir::target
 

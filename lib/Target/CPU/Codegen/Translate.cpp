@@ -36,9 +36,8 @@ static void setAttributes(llvm::Function &function, const CPUVariant &variant) {
 
 static bool changesResults(const llvm::Instruction &instruction) {
   const auto *operation = llvm::dyn_cast<llvm::FPMathOperator>(&instruction);
-  return operation &&
-         (operation->hasAllowReassoc() || operation->hasAllowContract() ||
-          operation->hasAllowReciprocal() || operation->hasApproxFunc());
+  return operation && (operation->hasAllowReassoc() || operation->hasAllowContract() ||
+                       operation->hasAllowReciprocal() || operation->hasApproxFunc());
 }
 
 /// Flags would make the result depend on what LLVM finds profitable.
@@ -57,8 +56,7 @@ static llvm::Error checkFastMath(const llvm::Function &function) {
 }
 
 llvm::Expected<std::unique_ptr<llvm::Module>>
-translateToLLVM(mlir::ModuleOp module, llvm::LLVMContext &context,
-                const CPUVariant &variant) {
+translateToLLVM(mlir::ModuleOp module, llvm::LLVMContext &context, const CPUVariant &variant) {
   auto machine = makeTargetMachine(variant);
   if (!machine)
     return machine.takeError();
@@ -67,16 +65,14 @@ translateToLLVM(mlir::ModuleOp module, llvm::LLVMContext &context,
   module.getContext()->appendDialectRegistry(registry);
 
   std::string messages;
-  mlir::ScopedDiagnosticHandler handler(
-      module.getContext(), [&](mlir::Diagnostic &diagnostic) {
-        messages += (messages.empty() ? "" : "; ") + diagnostic.str();
-        return mlir::success();
-      });
+  mlir::ScopedDiagnosticHandler handler(module.getContext(), [&](mlir::Diagnostic &diagnostic) {
+    messages += (messages.empty() ? "" : "; ") + diagnostic.str();
+    return mlir::success();
+  });
   // A fixed name: the source's may hold a path.
   auto translated = mlir::translateModuleToLLVMIR(module, context, "kvasir");
   if (!translated)
-    return llvm::createStringError("translation to LLVM IR failed: " +
-                                   messages);
+    return llvm::createStringError("translation to LLVM IR failed: " + messages);
   translated->setTargetTriple((*machine)->getTargetTriple());
   translated->setDataLayout((*machine)->createDataLayout());
   for (llvm::Function &function : *translated) {

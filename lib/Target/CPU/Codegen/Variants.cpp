@@ -6,8 +6,7 @@
 
 namespace kvasir::target {
 
-static CPUVariant makeVariant(std::string name, std::string tune,
-                              int vectorBits, int registers,
+static CPUVariant makeVariant(std::string name, std::string tune, int vectorBits, int registers,
                               std::vector<std::string> features) {
   CPUVariant variant;
   variant.name = name;
@@ -16,8 +15,7 @@ static CPUVariant makeVariant(std::string name, std::string tune,
   variant.vectorBits = vectorBits;
   variant.registers = registers;
   for (const std::string &feature : features)
-    variant.llvmFeatures +=
-        (variant.llvmFeatures.empty() ? "+" : ",+") + feature;
+    variant.llvmFeatures += (variant.llvmFeatures.empty() ? "+" : ",+") + feature;
   variant.requiredFeatures = std::move(features);
   return variant;
 }
@@ -26,8 +24,7 @@ static std::vector<CPUVariant> makeVariants() {
   std::vector<std::string> v3 = {"avx",  "avx2",  "fma",   "f16c",  "bmi",
                                  "bmi2", "lzcnt", "movbe", "popcnt"};
   std::vector<std::string> v4 = v3;
-  for (const char *feature :
-       {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
+  for (const char *feature : {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
     v4.push_back(feature);
   return {makeVariant("x86-64-v4", "icelake-server", 512, 32, std::move(v4)),
           makeVariant("x86-64-v3", "haswell", 256, 16, std::move(v3))};
@@ -39,8 +36,8 @@ llvm::ArrayRef<CPUVariant> cpuVariants() {
 }
 
 const CPUVariant *findCPUVariant(llvm::StringRef name) {
-  const auto *found = llvm::find_if(
-      cpuVariants(), [&](const CPUVariant &v) { return v.name == name; });
+  const auto *found =
+      llvm::find_if(cpuVariants(), [&](const CPUVariant &v) { return v.name == name; });
   return found == cpuVariants().end() ? nullptr : found;
 }
 
