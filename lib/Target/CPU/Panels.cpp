@@ -21,8 +21,6 @@ constexpr int64_t mostTokens = 16;
 constexpr int64_t kernelTokens = 12;
 /// Panels that are computed side by side: two independent chains for each token.
 constexpr int64_t mostPanels = 2;
-/// Panels that pass by while a block of the inputs stays in the first-level cache.
-constexpr int64_t chunkPanels = 8;
 /// Bytes of weights ahead of the loads that are prefetched.
 constexpr int64_t prefetchDistance = 6144;
 
@@ -257,30 +255,30 @@ SmallVector<Group> PanelsEmitter::groups() {
 void PanelsEmitter::emit() {
   emitPrologue();
   for (const Group &group : groups()) {
-    tile = e.stack(group.results.size() * chunkPanels * mostTokens * panelRows * 4);
+    tile = e.stack(group.results.size() * mostPanels * mostTokens * panelRows * 4);
     emitGroup(group);
   }
 }
 
-/// A decode step is one tile of tokens; in a longer step, a chunk of panels stays in the cache
-/// while all tokens pass by.
+/// A decode step is one tile of tokens; in a longer step, the panels stay in the cache while
+/// all tokens pass by.
 void PanelsEmitter::emitGroup(const Group &group) {
   Value count = e.extent(linear.getResult(0));
   Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(kernelTokens), e.c(mostTokens));
   auto [first, last] = e.ownRange(e.c((group.outputs + panelRows - 1) / panelRows));
   Value end = last;
-  e.loop(first, end, chunkPanels, [&](Value panel) {
-    Value panels = e.minimum(e.c(chunkPanels), e.sub(end, panel));
+  e.loop(first, end, mostPanels, [&](Value panel) {
+    Value panels = e.minimum(e.c(mostPanels), e.sub(end, panel));
     e.loopBy(e.c(0), count, atOnce, [&](Value token) {
       emitTile(group, e.minimum(atOnce, e.sub(count, token)), panels, panel, token);
     });
   });
 }
 
-/// Inputs that the panels of a chunk pass by together: what a few tokens read fits any cache.
+/// Inputs of a block: all of them, unless two microkernels share the weights of the tile; those of
+/// the second come from the first-level cache then.
 static Value inputsAtOnce(Emitter &e, Value tokens, int64_t k) {
-  Value some = e.select(e.less(tokens, e.c(9)), e.c(512), e.c(256));
-  return e.select(e.less(tokens, e.c(5)), e.c(k), some);
+  return e.select(e.less(e.c(kernelTokens), tokens), e.c(256), e.c(k));
 }
 
 /// The microkernels of all results of the group, block by block of the inputs (a chain goes on
