@@ -197,8 +197,8 @@ private:
   }
 
   /// Decode repeats the pending work on rows in every worker; prefill divides it first. What
-  /// writes a cache is never repeated; nor is the step's beginning, so that the first layer runs
-  /// the same functions as the others.
+  /// writes a cache is never repeated, nor is the step's beginning (embedding, rope table): others
+  /// read it, and one phase of the step is no time lost.
   void addLinear(Operation *op) {
     bool repeat = kind == ProgramKind::decode && llvm::none_of(pending, [](Operation *p) {
                     return isa<kv::AppendOp, llm::EmbeddingOp, llm::RopeTableOp>(p);
