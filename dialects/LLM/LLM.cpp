@@ -4,10 +4,13 @@
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace kvasir::llm;
+using kvasir::MinimumKind;
 
 #include "dialects/LLM/LLMDialect.cpp.inc"
 #include "dialects/LLM/LLMEnums.cpp.inc"
@@ -73,8 +76,44 @@ static LogicalResult verifyStored(function_ref<InFlightDiagnostic()> emitError,
       return emitError() << "expected dimensions from 1 to 2^40, but got " << size;
   if (shape.size() == 2 && shape[0] > mostValues / shape[1])
     return emitError() << "expected at most 2^48 values, but got " << shape[0] << "x" << shape[1];
+  if (isa<EncodedType>(elementType) && shape.size() == 2)
+    return success();
   if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
-    return emitError() << "expected values of f32, f16 or bf16, but got " << elementType;
+    return emitError() << "expected values of f32, f16 or bf16, or encoded ones of a matrix, but got "
+                       << elementType;
+  return success();
+}
+
+std::optional<kvasir::Encoding> WeightType::getEncoding() const {
+  auto encoded = dyn_cast<EncodedType>(getElementType());
+  return encoded ? std::optional(encoded.getEncoding()) : std::nullopt;
+}
+
+kvasir::Encoding EncodedType::getEncoding() const { return *kvasir::parseEncoding(getName()); }
+
+LogicalResult EncodedType::verify(function_ref<InFlightDiagnostic()> emitError, StringRef name) {
+  std::optional<kvasir::Encoding> encoding = kvasir::parseEncoding(name);
+  if (!encoding)
+    return emitError() << "expected an encoding (" << llvm::join(kvasir::encodingNames(), ", ")
+                       << "), but got '" << name << "'";
+  if (encoding->name() != name)
+    return emitError() << "expected the encoding's own name '" << encoding->name()
+                       << "', but got '" << name << "'";
+  return success();
+}
+
+LogicalResult Int8RowsAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t group,
+                                   int64_t sums, int64_t factor) {
+  auto isSize = [](int64_t n, int64_t least) {
+    return llvm::isPowerOf2_64(n) && n >= least && n <= 256;
+  };
+  if (!isSize(group, 32))
+    return emitError() << "expected a group of 32, 64, 128 or 256 columns, but got " << group;
+  if (!isSize(sums, 16) || sums > group)
+    return emitError() << "expected sums of 16 columns or more that divide the group of " << group
+                       << ", but got " << sums;
+  if (!isSize(factor, 1))
+    return emitError() << "expected a factor that is a power of two up to 256, but got " << factor;
   return success();
 }
 
@@ -85,7 +124,7 @@ LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> emitError,
 
 LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr file,
                                  uint64_t offset, RankedTensorType stored, bool transpose,
-                                 int64_t row) {
+                                 int64_t row, int64_t interleaved) {
   if (file.getValue().empty())
     return emitError() << "expected the name of a file";
   if (offset > (uint64_t(1) << 62))
@@ -96,6 +135,9 @@ LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
     return emitError() << "expected a matrix to transpose, but got " << stored;
   if (row < 0 || row > (int64_t(1) << 40))
     return emitError() << "expected a row from 0 to 2^40, but got " << row;
+  if (interleaved < 0 || interleaved % 2 != 0 || interleaved > (int64_t(1) << 20))
+    return emitError() << "expected an even number of interleaved rows up to 2^20, but got "
+                       << interleaved;
   return success();
 }
 
@@ -106,7 +148,8 @@ LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
 LogicalResult WeightOp::verify() {
   auto type = cast<WeightType>(getType());
   RankedTensorType stored = getSource().getStored();
-  if (type.getElementType() != stored.getElementType())
+  bool encodes = type.getEncoding() && !isa<EncodedType>(stored.getElementType());
+  if (!encodes && type.getElementType() != stored.getElementType())
     return emitOpError("weight_c1: expected the stored type to be ")
            << type.getElementType() << ", but got " << stored.getElementType();
   if (type.getRank() != stored.getRank())
@@ -122,6 +165,13 @@ LogicalResult WeightOp::verify() {
     return emitOpError("weight_c3: expected rows ")
            << getSource().getRow() << " to " << getSource().getRow() + type.getRows()
            << " inside the source's " << rows;
+  if (int64_t head = getSource().getInterleaved())
+    if (getSource().getTranspose() || getSource().getRow() % head != 0 ||
+        type.getRows() % head != 0)
+      return emitOpError("weight_c4: expected whole heads of ")
+             << head << " rows, not transposed";
+  if (getSource().getTranspose() && isa<EncodedType>(stored.getElementType()))
+    return emitOpError("weight_c5: expected encoded values that are not transposed");
   return success();
 }
 
@@ -177,6 +227,31 @@ LogicalResult LayerNormOp::verify() {
   return success();
 }
 
+LogicalResult QuantizeRowsOp::verify() {
+  if (features(getX()) != features(getResult()))
+    return emitOpError("quantize_rows_c1: expected a result of ")
+           << features(getX()) << " columns, but got " << features(getResult());
+  return success();
+}
+
+/// Whether integer sums of products with these activations can be formed.
+static LogicalResult verifyQuantized(LinearOp linear, Int8RowsAttr rows) {
+  for (Value value : linear.getWeights()) {
+    auto type = cast<WeightType>(value.getType());
+    std::optional<kvasir::Encoding> encoding = type.getEncoding();
+    if (!encoding || !encoding->isInteger())
+      return linear.emitOpError("linear_c3: expected weights encoded as integers, but got ") << type;
+    if (encoding->group && encoding->group % rows.getSums() != 0)
+      return linear.emitOpError("linear_c3: expected groups that are multiples of ")
+             << rows.getSums() << " columns, but got " << type;
+    bool zeroPoints = encoding->minimum == MinimumKind::zeroPoint;
+    if (encoding->byteOffset() % rows.getFactor() != 0 || (zeroPoints && rows.getFactor() != 1))
+      return linear.emitOpError("linear_c3: expected sums with a factor that divides ")
+             << (zeroPoints ? 1 : encoding->byteOffset()) << ", but got " << rows.getFactor();
+  }
+  return success();
+}
+
 LogicalResult LinearOp::verify() {
   if (getWeights().empty() || getWeights().size() != getResults().size())
     return emitOpError("linear_c1: expected one result for each weight, but got ")
@@ -188,6 +263,10 @@ LogicalResult LinearOp::verify() {
       return emitOpError("linear_c1: expected a weight of ")
              << features(result) << "x" << features(getX()) << ", but got " << type;
   }
+  auto rows = dyn_cast_or_null<Int8RowsAttr>(
+      cast<RankedTensorType>(getX().getType()).getEncoding());
+  if (rows && failed(verifyQuantized(*this, rows)))
+    return failure();
   if (getBiases().empty())
     return success();
   if (getBiases().size() != getWeights().size())

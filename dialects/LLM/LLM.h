@@ -3,6 +3,8 @@
 #ifndef KVASIR_DIALECTS_LLM_H
 #define KVASIR_DIALECTS_LLM_H
 
+#include "kvasir/Encoding/Encoding.h"
+
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"

@@ -45,7 +45,8 @@ def LLM_WeightType : TypeDef<LLM_Dialect, "Weight"> {
   let summary = "a weight: its shape and the type of its stored values";
   let description = [{
     `!llm.weight<2048x512xbf16>` is a matrix of 2048 rows (outputs) and 512
-    columns (inputs); a vector has one dimension. Element types: f32, f16, bf16.
+    columns (inputs); a vector has one dimension. Element types: f32, f16, bf16,
+    and of matrices encodings: `!llm.weight<2048x512x!llm.encoded<"int4-g128">>`.
   }];
   let parameters = (ins ArrayRefParameter<"int64_t">:$shape, "::mlir::Type":$elementType);
   let hasCustomAssemblyFormat = 1;
@@ -56,7 +57,40 @@ def LLM_WeightType : TypeDef<LLM_Dialect, "Weight"> {
     int64_t getRows() const { return getShape().front(); }
     /// Inputs of a matrix; 1 for a vector.
     int64_t getColumns() const { return getRank() == 1 ? 1 : getShape()[1]; }
+    /// The encoding of the values; nothing if they are plain floats.
+    std::optional<::kvasir::Encoding> getEncoding() const;
   }];
+}
+
+def LLM_EncodedType : TypeDef<LLM_Dialect, "Encoded"> {
+  let mnemonic = "encoded";
+  let summary = "values written in few bits";
+  let description = [{
+    Element type of weights. `!llm.encoded<"int4-g128">`: codes of 4 bits, and a
+    scale for each group of 128 columns. The names are those of the table in
+    kvasir/Encoding/Encoding.h; encodings that are equal have one name.
+  }];
+  let parameters = (ins StringRefParameter<"name of the encoding">:$name);
+  let assemblyFormat = "`<` $name `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    ::kvasir::Encoding getEncoding() const;
+  }];
+}
+
+def LLM_Int8RowsAttr : AttrDef<LLM_Dialect, "Int8Rows"> {
+  let mnemonic = "int8_rows";
+  let summary = "how rows of activations are quantized to 8 bits";
+  let description = [{
+    Encoding of a tensor `tensor<?xKxi8, #llm.int8_rows<group = 32, sums = 32, factor = 8>>`:
+    `group` neighbouring columns of a row share a scale (f32). What linear layers
+    need of the codes beside is kept with them: for every `sums` columns the
+    negative sum of the codes times `factor` (i32), and the negative sum times
+    the scale (f32).
+  }];
+  let parameters = (ins "int64_t":$group, "int64_t":$sums, "int64_t":$factor);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
 }
 
 def LLM_SourceAttr : AttrDef<LLM_Dialect, "Source"> {
@@ -67,7 +101,9 @@ def LLM_SourceAttr : AttrDef<LLM_Dialect, "Source"> {
     `offset`, rows contiguous, with the shape and type of `stored`. With
     `transpose` the stored matrix is used transposed. `row` is the first row
     (after transposing) of the slice that the weight takes; the weight's own
-    shape says how many.
+    shape says how many. `interleaved`: the source holds the rows of every head
+    of so many rows in the order 0, n, 1, n + 1, ... (n half of it), as
+    llama.cpp writes them for rotary embedding; the weight has them as 0, 1, 2, ...
 
     ```mlir
     #llm.source<file = "model.safetensors", offset = 4096, stored = tensor<64x192xbf16>, transpose = true, row = 64>
@@ -76,7 +112,8 @@ def LLM_SourceAttr : AttrDef<LLM_Dialect, "Source"> {
   let parameters = (ins "::mlir::StringAttr":$file, "uint64_t":$offset,
     "::mlir::RankedTensorType":$stored,
     DefaultValuedParameter<"bool", "false">:$transpose,
-    DefaultValuedParameter<"int64_t", "0">:$row);
+    DefaultValuedParameter<"int64_t", "0">:$row,
+    DefaultValuedParameter<"int64_t", "0">:$interleaved);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
@@ -95,7 +132,8 @@ def LLM_ActivationAttr : EnumAttr<LLM_Dialect, LLM_ActivationKind, "act"> {
 
 def LLM_WeightLayout : I32EnumAttr<"WeightLayout", "how a weight lies in the artifact", [
     I32EnumAttrCase<"row_major", 0>,
-    I32EnumAttrCase<"panel16", 1>]> {
+    I32EnumAttrCase<"panel16", 1>,  // [N/16][K][16] of plain floats
+    I32EnumAttrCase<"panel32", 2>]> { // of encoded values, see kvasir/Encoding/Encoding.h
   let cppNamespace = "::kvasir::llm";
   let genSpecializedAttr = 0;
 }
@@ -109,6 +147,12 @@ def LLM_Rows : Type<And<[2DTensorOf<[F32]>.predicate, CPred<[{
     ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) >= 1 &&
     ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) < (int64_t(1) << 31)}]>]>,
   "tensor<?xNxf32> with N from 1 to 2^31 - 1", "::mlir::TensorType">;
+// T x features of i8 with their scales.
+def LLM_QuantizedRows : Type<And<[2DTensorOf<[I8]>.predicate, CPred<[{
+    ::llvm::cast<::mlir::RankedTensorType>($_self).isDynamicDim(0) &&
+    ::llvm::isa_and_nonnull<::kvasir::llm::Int8RowsAttr>(
+        ::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding())}]>]>,
+  "tensor<?xNxi8, #llm.int8_rows<...>>", "::mlir::TensorType">;
 // Integers for each token or row.
 def LLM_Ints : 1DTensorOf<[I32]>;
 
@@ -134,9 +178,12 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     ```
 
     Constraints:
-    - (weight_c1) the stored type has the weight's element type
+    - (weight_c1) the stored values have the weight's element type, or are floats
+      that `package` encodes
     - (weight_c2) the weight's columns are the columns of the source (after transposing)
     - (weight_c3) the slice lies inside the source
+    - (weight_c4) interleaved heads are whole, and their source is not transposed
+    - (weight_c5) encoded values are not transposed
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<LLM_WeightType>:$type,
                        LLM_SourceAttr:$source, OptionalAttr<LLM_LayoutAttr>:$layout);
@@ -240,12 +287,34 @@ def LLM_LayerNormOp : LLM_Op<"layer_norm", [Pure, LLM_RowOp, AllTypesMatch<["x",
   let hasVerifier = 1;
 }
 
+def LLM_QuantizeRowsOp : LLM_Op<"quantize_rows", [Pure, LLM_RowOp]> {
+  let summary = "activations rounded to 8 bits";
+  let description = [{
+    For every group of columns of a row: `scale = max |x| / 127`, and
+    `code = x / scale`, to the nearest integer, ties to even; 0 in a group of
+    zeros. A row's codes depend on nothing but the row.
+
+    ```mlir
+    %q = llm.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xi8, #llm.int8_rows<group = 32, sums = 32, factor = 8>>
+    ```
+
+    Constraints:
+    - (quantize_rows_c1) the result has as many columns as x
+  }];
+  let arguments = (ins LLM_Rows:$x);
+  let results = (outs LLM_QuantizedRows:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def LLM_LinearOp : LLM_Op<"linear", [Pure, AttrSizedOperandSegments]> {
   let summary = "one or more linear layers on the same input";
   let description = [{
     `results[i][t, n] = sum_k x[t, k] * weights[i][n, k] (+ biases[i][n])`.
     Importers make one weight per op; `fuse-attention` puts projections that
-    share an input together, so that the input is read (and later quantized) once.
+    share an input together, so that the input is read (and quantized) once.
+    With x quantized to 8 bits, the sum over columns that share the scales of
+    both is an exact integer; with x in f32, weights are decoded to f32.
 
     ```mlir
     %q, %k = llm.linear %x, [%wq, %wk] : tensor<?x64xf32>, [!llm.weight<64x64xbf16>, !llm.weight<32x64xbf16>] -> tensor<?x64xf32>, tensor<?x32xf32>
@@ -255,8 +324,11 @@ def LLM_LinearOp : LLM_Op<"linear", [Pure, AttrSizedOperandSegments]> {
     - (linear_c1) one result for each weight; weights are matrices with as many
       columns as the input has features and as many rows as their result
     - (linear_c2) biases: none, or one vector for each weight, as long as its result
+    - (linear_c3) with quantized x, weights have encodings of integers whose groups
+      are multiples of the sums' columns, and `factor` divides their offsets
+      (and is 1 if a weight has zero points)
   }];
-  let arguments = (ins LLM_Rows:$x, Variadic<LLM_WeightType>:$weights, Variadic<LLM_WeightType>:$biases);
+  let arguments = (ins AnyTypeOf<[LLM_Rows, LLM_QuantizedRows]>:$x, Variadic<LLM_WeightType>:$weights, Variadic<LLM_WeightType>:$biases);
   let results = (outs Variadic<LLM_Rows>:$results);
   let assemblyFormat = [{
     $x `,` `[` $weights `]` (`bias` `[` $biases^ `]`)? attr-dict `:`

@@ -7,6 +7,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace kvasir::step;
@@ -36,10 +37,26 @@ void StepDialect::initialize() {
 }
 
 LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError, Extent extent,
-                                 int64_t columns) {
+                                 int64_t columns, kvasir::llm::Int8RowsAttr quantized) {
   if (columns < 1 || columns > std::numeric_limits<int32_t>::max())
     return emitError() << "expected columns from 1 to 2^31 - 1, but got " << columns;
   return success();
+}
+
+BufferType::Tile BufferType::getTile() const {
+  kvasir::llm::Int8RowsAttr rows = getQuantized();
+  int64_t padded = llvm::alignTo(getColumns(), kvasir::pieceColumns);
+  Tile tile;
+  tile.scales = getTileRows() * padded;
+  tile.sums = tile.scales + getTileRows() * 4 * llvm::divideCeil(padded, rows.getGroup());
+  int64_t sumBytes = getTileRows() * 4 * llvm::divideCeil(padded, rows.getSums());
+  tile.scaledSums = tile.sums + sumBytes;
+  tile.bytes = tile.scaledSums + sumBytes;
+  return tile;
+}
+
+int64_t BufferType::getRowBytes() const {
+  return getQuantized() ? getTile().bytes / getTileRows() : getStride() * 4;
 }
 
 LogicalResult CostAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t weightBytes,
@@ -161,6 +178,10 @@ static LogicalResult verifyColumns(Operation *op, StringRef label, Type rows, Bu
   if (columns != buffer.getColumns())
     return op->emitOpError() << label << ": expected a value of " << buffer.getColumns()
                              << " columns, but got " << rows;
+  Attribute quantized = cast<RankedTensorType>(rows).getEncoding();
+  if (quantized != buffer.getQuantized())
+    return op->emitOpError() << label << ": expected a value quantized as " << buffer
+                             << ", but got " << rows;
   return success();
 }
 

@@ -35,13 +35,23 @@ def Step_ExtentParameter : EnumParameter<Step_Extent>;
 
 def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
   let mnemonic = "buffer";
-  let summary = "rows of f32 in the arena";
+  let summary = "rows in the arena";
   let description = [{
-    `!step.buffer<tokens, 2048>`: one row of 2048 values for each token. Rows are
+    `!step.buffer<tokens, 2048>`: one row of 2048 f32 for each token. Rows are
     padded to a multiple of 16 values or more; what lies in the padding is unspecified.
+
+    `!step.buffer<tokens, 2048, #llm.int8_rows<group = 32, sums = 32, factor = 8>>`:
+    rows quantized to 8 bits, in tiles of 16 tokens that lie one after the other:
+    codes [columns / 32][16 tokens][32], zero beyond the columns; scales
+    [columns / group][16 tokens] f32; negative sums times `factor`
+    [columns / sums][16 tokens] i32; negative sums times the scale, as many, f32.
   }];
-  let parameters = (ins Step_ExtentParameter:$extent, "int64_t":$columns);
-  let assemblyFormat = "`<` $extent `,` $columns `>`";
+  let parameters = (ins Step_ExtentParameter:$extent, "int64_t":$columns,
+                        OptionalParameter<"::kvasir::llm::Int8RowsAttr">:$quantized);
+  let assemblyFormat = "`<` $extent `,` $columns (`,` $quantized^)? `>`";
+  let builders = [TypeBuilder<(ins "Extent":$extent, "int64_t":$columns), [{
+    return $_get($_ctxt, extent, columns, ::kvasir::llm::Int8RowsAttr());
+  }]>];
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// Values from one row to the next: a cache line more where rows would else start in the same
@@ -50,7 +60,15 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
       int64_t padded = (getColumns() + 15) / 16 * 16;
       return padded % 256 == 0 ? padded + 16 : padded;
     }
-    int64_t getRowBytes() const { return getStride() * 4; }
+    /// Bytes that a row adds; of a quantized row a sixteenth of its tile.
+    int64_t getRowBytes() const;
+    /// Parts of a tile of quantized rows, in bytes from its start.
+    struct Tile {
+      int64_t scales, sums, scaledSums, bytes;
+    };
+    Tile getTile() const;
+    /// Rows of a tile: 16, or 1 for rows of f32.
+    int64_t getTileRows() const { return getQuantized() ? 16 : 1; }
   }];
 }
 
@@ -107,6 +125,10 @@ def Step_Rows : Type<And<[2DTensorOf<[F32]>.predicate, CPred<[{
     ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) >= 1 &&
     ::llvm::cast<::mlir::RankedTensorType>($_self).getDimSize(1) < (int64_t(1) << 31)}]>]>,
   "tensor<?xNxf32> with N from 1 to 2^31 - 1", "::mlir::TensorType">;
+def Step_AnyRows : AnyTypeOf<[Step_Rows, Type<CPred<[{
+    ::llvm::isa<::mlir::RankedTensorType>($_self) &&
+    ::llvm::isa_and_nonnull<::kvasir::llm::Int8RowsAttr>(
+        ::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding())}]>, "tensor<?xNxi8, #llm.int8_rows<...>>", "::mlir::TensorType">]>;
 def Step_Ints : 1DTensorOf<[I32]>;
 
 class Step_Op<string mnemonic, list<Trait> traits = []> : Op<Step_Dialect, mnemonic, traits>;
@@ -163,10 +185,10 @@ def Step_ReadOp : Step_Op<"read", [Pure, HasParent<"PhaseOp">]> {
     ```
 
     Constraints:
-    - (read_c1) the value has the buffer's columns
+    - (read_c1) the value has the buffer's columns and is quantized as it is
   }];
   let arguments = (ins Step_BufferType:$buffer);
-  let results = (outs Step_Rows:$result);
+  let results = (outs Step_AnyRows:$result);
   let assemblyFormat = "$buffer attr-dict `:` qualified(type($buffer)) `->` type($result)";
   let hasVerifier = 1;
 }
@@ -181,9 +203,9 @@ def Step_WriteOp : Step_Op<"write", [HasParent<"PhaseOp">]> {
     ```
 
     Constraints:
-    - (write_c1) the value has the buffer's columns
+    - (write_c1) the value has the buffer's columns and is quantized as it is
   }];
-  let arguments = (ins Step_Rows:$value, Step_BufferType:$buffer);
+  let arguments = (ins Step_AnyRows:$value, Step_BufferType:$buffer);
   let assemblyFormat = "$value `,` $buffer attr-dict `:` type($value) `,` qualified(type($buffer))";
   let hasVerifier = 1;
 }

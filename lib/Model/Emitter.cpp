@@ -57,7 +57,7 @@ void DecoderEmitter::declareWeight(const WeightDescription &weight) {
   entry->second = llm::WeightType::get(b.getContext(), weight.shape, element);
   auto source = llm::SourceAttr::get(b.getContext(), b.getStringAttr(stored.file), stored.offset,
                                      RankedTensorType::get(weight.stored, element),
-                                     weight.transpose, weight.row);
+                                     weight.transpose, weight.row, /*interleaved=*/0);
   llm::WeightOp::create(b, NameLoc::get(b.getStringAttr(weight.tensor)),
                         b.getStringAttr(weight.symbol), TypeAttr::get(entry->second), source,
                         llm::WeightLayoutAttr());
