@@ -161,12 +161,12 @@ static void readIQ4_XS(const uint8_t *from, const Target &to) {
 }
 
 static constexpr Kind kinds[] = {
-    {"q4_0", {32, 18}, readQ4_0},     {"q4_1", {32, 20}, readQ4_1},
-    {"q5_0", {32, 22}, readQ5_0},     {"q5_1", {32, 24}, readQ5_1},
-    {"q8_0", {32, 34}, readQ8_0},     {"q2_k", {256, 84}, readQ2_K},
-    {"q3_k", {256, 110}, readQ3_K},   {"q4_k", {256, 144}, readQ4_K},
-    {"q5_k", {256, 176}, readQ5_K},   {"q6_k", {256, 210}, readQ6_K},
-    {"iq4_nl", {32, 18}, readQ4_0},   {"iq4_xs", {256, 136}, readIQ4_XS},
+    {"q4_0", {32, 18}, readQ4_0},   {"q4_1", {32, 20}, readQ4_1},
+    {"q5_0", {32, 22}, readQ5_0},   {"q5_1", {32, 24}, readQ5_1},
+    {"q8_0", {32, 34}, readQ8_0},   {"q2_k", {256, 84}, readQ2_K},
+    {"q3_k", {256, 110}, readQ3_K}, {"q4_k", {256, 144}, readQ4_K},
+    {"q5_k", {256, 176}, readQ5_K}, {"q6_k", {256, 210}, readQ6_K},
+    {"iq4_nl", {32, 18}, readQ4_0}, {"iq4_xs", {256, 136}, readIQ4_XS},
     {"mxfp4", {32, 17}, readMXFP4},
 };
 

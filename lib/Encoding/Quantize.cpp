@@ -105,15 +105,16 @@ static Range extremes(Values values) {
     low = x < low ? x : low;
     high = x > high ? x : high;
   }
-  return {std::min({low[0], low[1], low[2], low[3]}), std::max({high[0], high[1], high[2], high[3]})};
+  return {std::min({low[0], low[1], low[2], low[3]}),
+          std::max({high[0], high[1], high[2], high[3]})};
 }
 
 /// Codes from -2^(bits-1): the value of the largest magnitude takes the side that has one more, so
 /// scales may be negative. Candidates map that value to `levels` steps: fewer leave codes unused,
 /// more clip it.
 static Choice searchSymmetric(Values values, int bits) {
-  static constexpr float levels[] = {1.0f,   0.83f,  0.87f, 0.91f,  0.94f,  0.97f,  1.03f,
-                                     1.06f,  1.09f, 1.12f, 1.16f, 1.2f};
+  static constexpr float levels[] = {1.0f,  0.83f, 0.87f, 0.91f, 0.94f, 0.97f,
+                                     1.03f, 1.06f, 1.09f, 1.12f, 1.16f, 1.2f};
   float half = float(1 << (bits - 1));
   Range range{-half, half - 1}, bounds = extremes(values);
   float extreme = -bounds.low > bounds.high ? bounds.low : bounds.high;
@@ -266,8 +267,8 @@ private:
 void Quantizer::linear(int64_t field) {
   Values group = Values(values).take_front(count);
   bool zeroPoint = encoding.minimum == MinimumKind::zeroPoint;
-  Choice choice = zeroPoint ? searchZeroPoint(group, encoding.bits)
-                            : searchSymmetric(group, encoding.bits);
+  Choice choice =
+      zeroPoint ? searchZeroPoint(group, encoding.bits) : searchSymmetric(group, encoding.bits);
   float scale = settle(group, encoding.scale, choice);
   int32_t zero = int32_t(-choice.range.low);
   to.scale[field] = scaleBits(encoding.scale, scale);

@@ -62,12 +62,13 @@ void kvasir::decodeRows(const EncodedRows &rows, float *to) {
   for (int64_t r = 0; r < rows.rows; ++r)
     for (int64_t g = 0; g < rows.groups(); ++g) {
       float scale = scaleOf(rows, r, g), minimum = minimumOf(rows, r, g);
-      int zero = encoding.minimum == MinimumKind::zeroPoint ? rows.minimum[r * rows.groups() + g] : 0;
+      int zero =
+          encoding.minimum == MinimumKind::zeroPoint ? rows.minimum[r * rows.groups() + g] : 0;
       int64_t end = std::min(rows.columns, (g + 1) * rows.groupColumns());
       for (int64_t c = g * rows.groupColumns(); c < end; ++c) {
         uint8_t code = rows.codes[r * rows.columns + c];
-        float value = encoding.isInteger() ? float(encoding.codeValue(code) - zero)
-                                           : floatOfE4M3(code);
+        float value =
+            encoding.isInteger() ? float(encoding.codeValue(code) - zero) : floatOfE4M3(code);
         to[r * rows.columns + c] = scale * value - minimum;
       }
     }

@@ -11,7 +11,8 @@
 namespace kvasir {
 
 /// One code per value, and the fields of each group and super-block as raw bits: nothing is lost
-/// from any source, whichever way it packs them. Buffers keep their memory when they are used again.
+/// from any source, whichever way it packs them. Buffers keep their memory when they are used
+/// again.
 struct EncodedRows {
   Encoding encoding;
   int64_t rows = 0, columns = 0;
@@ -33,13 +34,14 @@ struct EncodedRows {
   friend bool operator==(const EncodedRows &, const EncodedRows &) = default;
 };
 
-/// The values, [rows][columns]. Products of codes and scales are exact (but for scales in f32, which
-/// round once), the minimum's addition rounds once: what llama.cpp and gguf-py compute in f32.
+/// The values, [rows][columns]. Products of codes and scales are exact (but for scales in f32,
+/// which round once), the minimum's addition rounds once: what llama.cpp and gguf-py compute in
+/// f32.
 void decodeRows(const EncodedRows &rows, float *to);
 
 /// Encodes floats, [rows][columns], to nearest, with the scales that (of those searched) have the
-/// least squared error. Zero stays zero. `encoding` is one of `quantizableEncodingNames()`. The same
-/// on every machine. Returns the first row with a value that is not finite, or -1.
+/// least squared error. Zero stays zero. `encoding` is one of `quantizableEncodingNames()`. The
+/// same on every machine. Returns the first row with a value that is not finite, or -1.
 [[nodiscard]] int64_t quantizeRows(const float *from, int64_t rows, int64_t columns,
                                    const Encoding &encoding, EncodedRows &to);
 
