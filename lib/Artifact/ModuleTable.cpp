@@ -225,8 +225,10 @@ TableBuilder::Vector<Weight> TableBuilder::addWeights() {
   for (const WeightPlan &weight : contents.weights.weights) {
     auto name = fbb.CreateString(weight.name);
     auto shape = fbb.CreateVector(weight.shape);
+    bool encoded = weight.type == ElementType::encoded;
+    auto encoding = addText(encoded ? weight.encoding->name() : "");
     weights.push_back(CreateWeight(fbb, name, weight.type, weight.layout, shape, weight.offset,
-                                   weight.size, &weight.hash));
+                                   weight.size, &weight.hash, encoding, weight.unitBytes));
   }
   return fbb.CreateVector(weights);
 }

@@ -1,11 +1,11 @@
-// The packing pipeline: threads pack chunks side by side, hash them in the
-// order of the file, and write them side by side again. Each thread owns two
-// buffers of one chunk; that is all the memory. SPDX-License-Identifier:
-// Apache-2.0 WITH LLVM-exception
+// The packing pipeline: threads pack chunks side by side, hash them in the order of the file, and
+// write them side by side again. Each thread owns buffers of one chunk; that is all the memory.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "PackWeights.h"
 
 #include "Hash.h"
 #include "Pack.h"
+#include "SourceRows.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -56,7 +56,7 @@ llvm::Error checkSources(const WeightsPlan &plan, llvm::ArrayRef<SourceFile> fil
         llvm::SaturatingMultiply(weight.storedRows, weight.storedColumns, &overflow);
     uint64_t bytes = elements;
     if (!overflow)
-      bytes = llvm::SaturatingMultiply(elements, elementSize(weight.sourceType), &overflow);
+      bytes = llvm::SaturatingMultiply(weight.storedRows, weight.sourceRowBytes(), &overflow);
     if (!overflow && weight.sourceOffset <= file.size() &&
         bytes <= file.size() - weight.sourceOffset)
       continue;
@@ -75,10 +75,15 @@ namespace {
 /// Rows x columns of a weight that are contiguous in the artifact.
 struct Chunk {
   uint32_t weight;
-  bool last;          ///< of its weight
-  uint64_t row, rows; ///< whole panels, up to the weight's last row
-  uint64_t column, columns;
+  bool last;             ///< of its weight
+  Window window;         ///< whole panels (units), up to the weight's last row
   uint64_t offset, size; ///< in the weights section, in bytes
+};
+
+/// What a thread works with.
+struct Buffers {
+  std::vector<char> packed;
+  RowBuffers rows;
 };
 
 /// What is hashed in the order of the file.
@@ -100,9 +105,12 @@ public:
 
 private:
   void addChunks(uint32_t index, uint64_t chunkBytes);
-  llvm::Error process(uint64_t index, std::vector<char> &read, std::vector<char> &packed);
-  llvm::Error read(const Chunk &chunk, char *to) const;
-  void pack(const Chunk &chunk, char *to, const char *from) const;
+  void addEncodedChunks(uint32_t index, uint64_t chunkBytes);
+  void addChunk(uint32_t index, const Window &window, uint64_t size);
+  llvm::Error process(uint64_t index, Buffers &buffers);
+  llvm::Error encode(const Chunk &chunk, Buffers &buffers) const;
+  llvm::Error pack(const Chunk &chunk, Buffers &buffers) const;
+  void arrange(const Chunk &chunk, char *to, const char *from) const;
   bool hashInTurn(uint64_t index, const char *packed);
   void stop();
 
@@ -112,69 +120,97 @@ private:
   uint64_t sectionOffset;
   const PackSettings &settings;
   std::vector<Chunk> chunks;
+  uint64_t threadBytes = 0; ///< memory that the largest encoded chunk takes
   HashStage stage;
 };
 } // namespace
+
+void Packer::addChunk(uint32_t index, const Window &window, uint64_t size) {
+  bool follows = !chunks.empty() && chunks.back().weight == index;
+  uint64_t offset =
+      follows ? chunks.back().offset + chunks.back().size : plan.weights[index].offset;
+  chunks.push_back({index, false, window, offset, size});
+}
 
 /// Cuts a weight into groups of whole rows (panels), or, where one is larger
 /// than a chunk, into ranges of columns of one row (panel).
 void Packer::addChunks(uint32_t index, uint64_t chunkBytes) {
   const WeightPlan &weight = plan.weights[index];
+  if (weight.encoding) {
+    addEncodedChunks(index, chunkBytes);
+    return;
+  }
   uint64_t group = weight.layout == artifact::Layout::panel16 ? 16 : 1;
   uint64_t columnBytes = group * elementSize(weight.type);
   uint64_t columns = std::min(weight.columns, chunkBytes / columnBytes);
   uint64_t groups = std::max<uint64_t>(1, chunkBytes / (columnBytes * weight.columns));
-  uint64_t offset = weight.offset;
   for (uint64_t row = 0; row < weight.rows; row += groups * group)
     for (uint64_t column = 0; column < weight.columns; column += columns) {
-      Chunk chunk{index,  false,
-                  row,    std::min(groups * group, weight.rows - row),
-                  column, std::min(columns, weight.columns - column),
-                  offset, 0};
-      chunk.size = llvm::divideCeil(chunk.rows, group) * columnBytes * chunk.columns;
-      offset += chunk.size;
-      chunks.push_back(chunk);
+      Window window{row, std::min(groups * group, weight.rows - row), column,
+                    std::min(columns, weight.columns - column)};
+      addChunk(index, window, llvm::divideCeil(window.rows, group) * columnBytes * window.columns);
     }
   chunks.back().last = true;
 }
 
-/// The chunk's values as they are stored: [rows][columns], or transposed.
-llvm::Error Packer::read(const Chunk &chunk, char *to) const {
+/// Units of 32 rows with all columns, at least one, as many as are about a chunk of floats.
+void Packer::addEncodedChunks(uint32_t index, uint64_t chunkBytes) {
+  const WeightPlan &weight = plan.weights[index];
+  uint64_t unitFloats = unitRows * weight.columns * sizeof(float);
+  uint64_t rows = std::max<uint64_t>(1, chunkBytes / unitFloats) * unitRows;
+  threadBytes = std::max(threadBytes, encodingBytes(weight, std::min(rows, weight.rows)));
+  for (uint64_t row = 0; row < weight.rows; row += rows) {
+    Window window{row, std::min(rows, weight.rows - row), 0, weight.columns};
+    addChunk(index, window,
+             weight.type == artifact::ElementType::encoded
+                 ? llvm::divideCeil(window.rows, uint64_t(unitRows)) * weight.unitBytes
+                 : window.rows * weight.columns * sizeof(float));
+  }
+  chunks.back().last = true;
+}
+
+/// Encoded values, in units or decoded again.
+llvm::Error Packer::encode(const Chunk &chunk, Buffers &buffers) const {
   const WeightPlan &weight = plan.weights[chunk.weight];
-  const SourceFile &file = files[weight.file];
-  uint64_t bytes = elementSize(weight.sourceType);
-  uint64_t line = weight.row + chunk.row, lines = chunk.rows;
-  uint64_t first = chunk.column, count = chunk.columns;
-  if (weight.transpose) {
-    std::swap(line, first);
-    std::swap(lines, count);
-  }
-  if (count == weight.storedColumns) { // whole lines: one piece
-    count *= lines;
-    lines = 1;
-  }
-  for (uint64_t i = 0; i < lines; ++i, to += count * bytes) {
-    uint64_t at = ((line + i) * weight.storedColumns + first) * bytes;
-    if (llvm::Error error = file.read(to, count * bytes, weight.sourceOffset + at))
-      return error;
-  }
+  if (llvm::Error error = readEncoded(weight, files[weight.file], chunk.window.row,
+                                      chunk.window.rows, buffers.rows))
+    return error;
+  char *to = buffers.packed.data();
+  if (weight.type == artifact::ElementType::encoded)
+    packPanel32(buffers.rows.rows, reinterpret_cast<uint8_t *>(to));
+  else
+    decodeRows(buffers.rows.rows, reinterpret_cast<float *>(to));
   return llvm::Error::success();
 }
 
-void Packer::pack(const Chunk &chunk, char *to, const char *from) const {
+/// Puts the bytes of a chunk into `buffers.packed`.
+llvm::Error Packer::pack(const Chunk &chunk, Buffers &buffers) const {
+  const WeightPlan &weight = plan.weights[chunk.weight];
+  char *packed = atLeast(buffers.packed, chunk.size);
+  if (weight.encoding)
+    return encode(chunk, buffers);
+  uint64_t bytes = chunk.window.rows * chunk.window.columns * elementSize(weight.sourceType);
+  char *stored = atLeast(buffers.rows.stored, bytes);
+  if (llvm::Error error = readStored(weight, files[weight.file], chunk.window, stored))
+    return error;
+  arrange(chunk, packed, stored);
+  return llvm::Error::success();
+}
+
+void Packer::arrange(const Chunk &chunk, char *to, const char *from) const {
   const WeightPlan &weight = plan.weights[chunk.weight];
   uint64_t bytes = elementSize(weight.sourceType);
   if (weight.layout == artifact::Layout::panel16) {
     auto *packInto = weight.transpose ? packPanelsTransposed : packPanels;
-    return packInto(to, from, chunk.rows, chunk.columns, bytes);
+    return packInto(to, from, chunk.window.rows, chunk.window.columns, bytes);
   }
   if (weight.type != weight.sourceType) { // vectors
     auto *widen = weight.sourceType == artifact::ElementType::f16 ? widenF16 : widenBF16;
     return widen(reinterpret_cast<float *>(to), reinterpret_cast<const uint16_t *>(from),
-                 chunk.rows);
+                 chunk.window.rows);
   }
   if (weight.transpose)
-    return transpose(to, from, chunk.rows, chunk.columns, bytes);
+    return transpose(to, from, chunk.window.rows, chunk.window.columns, bytes);
   memcpy(to, from, chunk.size);
 }
 
@@ -209,18 +245,17 @@ bool Packer::hashInTurn(uint64_t index, const char *packed) {
   return true;
 }
 
-llvm::Error Packer::process(uint64_t index, std::vector<char> &readBuffer,
-                            std::vector<char> &packed) {
+llvm::Error Packer::process(uint64_t index, Buffers &buffers) {
   const Chunk &chunk = chunks[index];
   if (settings.cancelled && *settings.cancelled)
     return llvm::createStringError("interrupted");
-  if (llvm::Error error = read(chunk, readBuffer.data()))
+  if (llvm::Error error = pack(chunk, buffers))
     return error;
-  pack(chunk, packed.data(), readBuffer.data());
-  if (!hashInTurn(index, packed.data()))
+  const char *packed = buffers.packed.data();
+  if (!hashInTurn(index, packed))
     return llvm::createStringError("stopped");
   uint64_t at = sectionOffset + chunk.offset;
-  if (llvm::Error error = output.write(packed.data(), chunk.size, at))
+  if (llvm::Error error = output.write(packed, chunk.size, at))
     return error;
   output.startWriteback(chunk.size, at);
   return llvm::Error::success();
@@ -231,13 +266,15 @@ llvm::Error Packer::run() {
   uint64_t chunkBytes = std::clamp(settings.memoryCap / threads / 2, minChunkBytes, maxChunkBytes);
   for (uint32_t i = 0; i < plan.weights.size(); ++i)
     addChunks(i, chunkBytes);
+  if (threadBytes > 0) // fewer threads rather than more memory
+    threads = std::clamp<uint64_t>(settings.memoryCap / threadBytes, 1, threads);
   std::mutex mutex; // of the error
   llvm::Error first = llvm::Error::success();
   std::atomic<uint64_t> next = 0;
   auto work = [&](uint64_t) -> llvm::Error {
-    std::vector<char> readBuffer(chunkBytes), packed(chunkBytes);
+    Buffers buffers;
     for (uint64_t i; (i = next++) < chunks.size();) {
-      llvm::Error error = process(i, readBuffer, packed);
+      llvm::Error error = process(i, buffers);
       if (!error)
         continue;
       std::lock_guard<std::mutex> lock(mutex);

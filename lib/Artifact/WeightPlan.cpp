@@ -3,7 +3,10 @@
 #include "WeightPlan.h"
 
 #include "kvasir-c/abi.h"
+#include "kvasir/Encoding/Rows.h"
 
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -12,11 +15,16 @@ namespace kvasir {
 /// Far above any model, and small enough that sums of sizes stay in 64 bits.
 constexpr uint64_t maxWeightBytes = uint64_t(1) << 50;
 
+/// Columns of an encoded matrix: 32 rows are encoded in memory at a time.
+constexpr uint64_t maxEncodedColumns = uint64_t(1) << 20;
+
 uint64_t elementSize(artifact::ElementType type) {
   return type == artifact::ElementType::f32 || type == artifact::ElementType::i32 ? 4 : 2;
 }
 
 static artifact::ElementType convertType(mlir::Type type) {
+  if (llvm::isa<llm::EncodedType>(type))
+    return artifact::ElementType::encoded;
   if (type.isF16())
     return artifact::ElementType::f16;
   return type.isBF16() ? artifact::ElementType::bf16 : artifact::ElementType::f32;
@@ -29,18 +37,83 @@ static void setSource(WeightPlan &plan, llm::SourceAttr source) {
   plan.storedColumns = stored.getRank() == 1 ? 1 : stored.getDimSize(1);
   plan.row = source.getRow();
   plan.transpose = source.getTranspose();
+  plan.interleaved = source.getInterleaved();
   plan.sourceType = convertType(stored.getElementType());
+}
+
+uint64_t WeightPlan::sourceRowBytes() const {
+  if (sourceType != artifact::ElementType::encoded)
+    return storedColumns * elementSize(sourceType);
+  GgufBlock block = *ggufBlock(*encoding);
+  return storedColumns / block.values * block.bytes;
+}
+
+uint64_t WeightPlan::sourceRow(uint64_t weightRow) const {
+  uint64_t at = row + weightRow;
+  if (interleaved == 0)
+    return at;
+  uint64_t inHead = at % interleaved, half = interleaved / 2;
+  return at - inHead + inHead % half * 2 + inHead / half;
 }
 
 /// Bytes in the artifact, or nothing when they are beyond all bounds.
 static std::optional<uint64_t> packedBytes(const WeightPlan &plan) {
-  uint64_t rows =
-      plan.layout == artifact::Layout::panel16 ? llvm::alignTo(plan.rows, 16) : plan.rows;
+  uint64_t rows = plan.rows, rowBytes = 0;
   bool overflow = false;
-  uint64_t elements = llvm::SaturatingMultiply<uint64_t>(rows, plan.columns, &overflow);
-  if (overflow || elements > maxWeightBytes / 4)
-    return std::nullopt;
-  return elements * elementSize(plan.type);
+  if (plan.layout == artifact::Layout::panel32) {
+    rows = llvm::divideCeil(rows, uint64_t(unitRows));
+    rowBytes = plan.unitBytes;
+  } else {
+    rows = plan.layout == artifact::Layout::panel16 ? llvm::alignTo(rows, 16) : rows;
+    rowBytes = llvm::SaturatingMultiply(plan.columns, elementSize(plan.type), &overflow);
+  }
+  uint64_t bytes = llvm::SaturatingMultiply(rows, rowBytes, &overflow);
+  return overflow || bytes > maxWeightBytes ? std::nullopt : std::optional(bytes);
+}
+
+/// What cannot be packed of an encoded weight; empty if all can.
+static std::string checkEncoded(const WeightPlan &plan) {
+  std::string name = plan.encoding->name();
+  if (plan.layout == artifact::Layout::panel16)
+    return "is encoded as " + name + ", but its layout is panel16";
+  if (plan.columns > maxEncodedColumns)
+    return "has " + std::to_string(plan.columns) + " columns, but at most " +
+           std::to_string(maxEncodedColumns) + " can be encoded as " + name;
+  if (plan.sourceType != artifact::ElementType::encoded)
+    return llvm::is_contained(quantizableEncodingNames(), name)
+               ? ""
+               : "cannot be quantized to " + name + "; expected one of " +
+                     llvm::join(quantizableEncodingNames(), ", ");
+  std::optional<GgufBlock> block = ggufBlock(*plan.encoding);
+  if (!block)
+    return "is stored as " + name + ", which no file format has";
+  if (plan.storedColumns % block->values != 0)
+    return "has " + std::to_string(plan.storedColumns) + " columns, expected a multiple of " +
+           std::to_string(block->values) + ", the block of " + name;
+  return "";
+}
+
+static llvm::Error setEncoding(WeightPlan &plan, const Encoding &encoding) {
+  plan.encoding = encoding;
+  std::string problem = checkEncoded(plan);
+  if (!problem.empty())
+    return llvm::createStringError("weight @" + plan.name + " " + problem);
+  bool inUnits = plan.layout == artifact::Layout::panel32;
+  plan.type = inUnits ? artifact::ElementType::encoded : artifact::ElementType::f32;
+  plan.unitBytes = inUnits ? Panel32(encoding, plan.columns).unitBytes : 0;
+  return llvm::Error::success();
+}
+
+static artifact::Layout convertLayout(std::optional<llm::WeightLayout> layout) {
+  switch (layout.value_or(llm::WeightLayout::row_major)) {
+  case llm::WeightLayout::row_major:
+    return artifact::Layout::row_major;
+  case llm::WeightLayout::panel16:
+    return artifact::Layout::panel16;
+  case llm::WeightLayout::panel32:
+    return artifact::Layout::panel32;
+  }
+  llvm_unreachable("layouts");
 }
 
 static llvm::Expected<WeightPlan> planWeight(llm::WeightOp op) {
@@ -53,11 +126,17 @@ static llvm::Expected<WeightPlan> planWeight(llm::WeightOp op) {
   setSource(plan, op.getSource());
   bool isVector = type.getRank() == 1;
   plan.type = isVector ? artifact::ElementType::f32 : plan.sourceType;
-  plan.layout = op.getLayout() == llm::WeightLayout::panel16 ? artifact::Layout::panel16
-                                                             : artifact::Layout::row_major;
+  plan.layout = convertLayout(op.getLayout());
   if (isVector && plan.layout != artifact::Layout::row_major)
+    return llvm::createStringError("weight @" + plan.name + " is a vector, but its layout is " +
+                                   artifact::EnumNameLayout(plan.layout));
+  if (std::optional<Encoding> encoding = type.getEncoding()) {
+    if (llvm::Error error = setEncoding(plan, *encoding))
+      return std::move(error);
+  } else if (plan.layout == artifact::Layout::panel32) {
     return llvm::createStringError("weight @" + plan.name +
-                                   " is a vector, but its layout is panel16");
+                                   " is not encoded, but its layout is panel32");
+  }
   std::optional<uint64_t> bytes = packedBytes(plan);
   if (!bytes)
     return llvm::createStringError("weight @" + plan.name + " has " + std::to_string(plan.rows) +

@@ -18,17 +18,29 @@ struct WeightPlan {
   uint64_t rows = 0, columns = 0;
 
   // In the source file: [storedRows][storedColumns] at `sourceOffset`. Row n of
-  // the weight is stored row (column, when `transpose`) `row` + n.
+  // the weight is stored row (column, when `transpose`) `row` + n; see
+  // `sourceRow` for interleaved ones.
   uint32_t file = 0; ///< into WeightsPlan.files
   uint64_t sourceOffset = 0, storedRows = 0, storedColumns = 0, row = 0;
   bool transpose = false;
+  uint64_t interleaved = 0; ///< rows of a head that is stored as 0, d/2, 1, d/2 + 1, ...
   artifact::ElementType sourceType = artifact::ElementType::f32;
 
   // In the weights section.
   artifact::ElementType type = artifact::ElementType::f32;
   artifact::Layout layout = artifact::Layout::row_major;
   uint64_t offset = 0, size = 0; ///< bytes
+  uint64_t unitBytes = 0;        ///< of layout panel32
   artifact::HashValue hash;
+
+  /// That of the weight, and of the stored values if `sourceType` says so. An
+  /// encoded weight that is not in layout panel32 is packed as f32.
+  std::optional<Encoding> encoding;
+
+  /// Bytes of a stored row.
+  uint64_t sourceRowBytes() const;
+  /// The stored row (column, when `transpose`) of a row of the weight.
+  uint64_t sourceRow(uint64_t weightRow) const;
 };
 
 struct WeightsPlan {
@@ -38,7 +50,7 @@ struct WeightsPlan {
   artifact::HashValue hash;       ///< of the section
 };
 
-/// Bytes of one element.
+/// Bytes of one plain element.
 uint64_t elementSize(artifact::ElementType type);
 
 /// Lays the weights out in the order given. Vectors are widened to f32.

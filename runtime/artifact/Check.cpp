@@ -33,6 +33,8 @@ const char *elementName(ElementType type) {
     return "bf16";
   case ElementType::i32:
     return "i32";
+  case ElementType::encoded:
+    return "encoded";
   }
   return "unknown";
 }
@@ -102,6 +104,22 @@ static uint64_t elements(const flatbuffers::Vector<uint64_t> &shape) {
   return product;
 }
 
+/// Bytes that a weight needs; 0 when its shape does not fit its layout.
+static uint64_t neededBytes(const Weight &weight) {
+  uint64_t stored = elements(*weight.shape());
+  if (stored == 0 || (weight.layout() != Layout::row_major && weight.shape()->size() != 2))
+    return 0;
+  uint64_t rows = weight.shape()->Get(0);
+  if (weight.layout() == Layout::panel32) {
+    uint64_t units = (rows + 31) / 32, bytes = 0;
+    return __builtin_mul_overflow(units, weight.unit_bytes(), &bytes) || bytes > maxBytes ? 0
+                                                                                          : bytes;
+  }
+  if (weight.layout() == Layout::panel16)
+    stored = stored / rows * ((rows + 15) / 16 * 16);
+  return stored * elementSize(weight.type());
+}
+
 static Status checkWeight(const Weight &weight, uint64_t index, uint64_t sectionSize) {
   auto wrong = [&](const std::string &what) {
     return corrupt(
@@ -121,16 +139,14 @@ static Status checkWeight(const Weight &weight, uint64_t index, uint64_t section
   // The verifier aligns vectors for their lengths only, not for wider elements.
   if (reinterpret_cast<uintptr_t>(weight.shape()->Data()) % alignof(uint64_t))
     return wrong("has a shape that is not aligned");
-  uint64_t stored = elements(*weight.shape());
-  if (weight.layout() == Layout::panel16) {
-    if (weight.shape()->size() != 2)
-      return wrong("lies in panels but is not a matrix");
-    uint64_t rows = weight.shape()->Get(0);
-    stored = stored == 0 ? 0 : stored / rows * ((rows + 15) / 16 * 16);
-  }
-  if (stored == 0 || weight.size() < stored * elementSize(weight.type()))
-    return wrong(format("has %" PRIu64 " bytes, expected at least %" PRIu64, weight.size(),
-                        stored * elementSize(weight.type())));
+  if (weight.layout() != Layout::row_major && weight.shape()->size() != 2)
+    return wrong("lies in panels but is not a matrix");
+  if ((weight.type() == ElementType::encoded) != (weight.layout() == Layout::panel32))
+    return wrong("has encoded values in another layout than panel32, or others in it");
+  uint64_t needed = neededBytes(weight);
+  if (needed == 0 || weight.size() < needed)
+    return wrong(
+        format("has %" PRIu64 " bytes, expected at least %" PRIu64, weight.size(), needed));
   return Status::ok();
 }
 

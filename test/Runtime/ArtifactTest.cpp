@@ -231,6 +231,24 @@ const Lie lies[] = {
     {"weightTooSmall", [](ModuleT &m) { m.weights[1]->shape = {100000}; },
      "expected at least 400000"},
     {"weightPanels", [](ModuleT &m) { m.weights[1]->layout = Layout::panel16; }, "not a matrix"},
+    {"weightUnits",
+     [](ModuleT &m) {
+       m.weights[1]->shape = {70, 8};
+       m.weights[1]->layout = Layout::panel32;
+       m.weights[1]->type = ElementType::encoded;
+       m.weights[1]->unit_bytes = 1 << 20;
+     },
+     "expected at least 3145728"},
+    {"weightUnitsOverflow",
+     [](ModuleT &m) {
+       m.weights[1]->shape = {70, 8};
+       m.weights[1]->layout = Layout::panel32;
+       m.weights[1]->type = ElementType::encoded;
+       m.weights[1]->unit_bytes = UINT64_MAX / 2;
+     },
+     "expected at least 0"},
+    {"weightEncoded", [](ModuleT &m) { m.weights[1]->type = ElementType::encoded; },
+     "another layout than panel32"},
     {"weightType", [](ModuleT &m) { m.weights[1]->type = static_cast<ElementType>(77); },
      "unknown type"},
     {"cacheHeads", [](ModuleT &m) { m.caches[0]->kv_heads = 0; }, "0 heads"},

@@ -105,7 +105,8 @@ static Json weightsJson(const artifact::Module &module) {
   for (size_t i = 0; i < sizeOf(module.weights()); ++i) {
     const artifact::Weight &weight = *module.weights()->Get(unsigned(i));
     list.push_back({{"name", textOf(weight.name())},
-                    {"type", artifact::EnumNameElementType(weight.type())},
+                    {"type", weight.encoding() ? textOf(weight.encoding())
+                                               : artifact::EnumNameElementType(weight.type())},
                     {"layout", artifact::EnumNameLayout(weight.layout())},
                     {"shape", join(weight.shape())},
                     {"offset", weight.offset()},

@@ -43,7 +43,9 @@ struct PackageOptions {
   std::vector<std::string> inputPaths; ///< files read beside those of weights
 
   /// Bound on the buffers that packing takes, in bytes; at least 256 KiB are
-  /// taken for each thread.
+  /// taken for each thread. Encoded matrices need 18 bytes for each value of 32
+  /// rows (16.5 MB with 28672 columns): where that is too much for all threads,
+  /// fewer pack, and one packs in any case.
   uint64_t memoryCap = uint64_t(256) << 20;
   /// Threads that pack; 0: as many as the machine has.
   unsigned threads = 0;
