@@ -1,5 +1,6 @@
 // kvasir-toy-files DIR: artifacts of the runtime's toy model, for tests of the
-// command line: whole, without tokenizer, small, for another machine.
+// command line: whole, without tokenizer, small, with other logits or ids, with NaN, for another
+// machine.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ToyArtifact.h"
 
@@ -38,6 +39,18 @@ int main(int argc, char **argv) {
   small.maxRequests = 2;
   small.bos = -1;
   write(directory + "/small.kvasir", small);
+
+  ToyConfig window = config; // other logits from the same vocabulary
+  window.windows = {8, 0};
+  write(directory + "/window.kvasir", window);
+
+  ToyConfig wide;
+  wide.vocab = 128;
+  write(directory + "/wide.kvasir", wide);
+
+  ToyConfig broken = config;
+  broken.nanId = 7;
+  write(directory + "/nan.kvasir", broken);
 
   ToyConfig alien = config;
   alien.features = {"quantum"};

@@ -21,6 +21,7 @@ void addInspect(CLI::App &app, Action &action);
 void addReport(CLI::App &app, Action &action);
 void addVerify(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
+void addEval(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 
 /// Reads the command line, runs the action that it chooses, and turns every

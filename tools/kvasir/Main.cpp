@@ -33,6 +33,7 @@ int main(int argc, char **argv) {
   addReport(app, action);
   addVerify(app, action);
   addBench(app, action);
+  addEval(app, action);
   addTokenize(app, action);
   return runTool(app, action, argc, argv);
 }
