@@ -1,6 +1,7 @@
 // Compares the weights of a description with those of a table.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "kvasir/Model/CheckWeights.h"
+#include "kvasir/Encoding/Encoding.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -61,6 +62,31 @@ private:
 
 } // namespace
 
+/// Whether the type is one of GGUF's that store values in blocks.
+static bool isBlockType(StringRef type) {
+  return type.starts_with("Q") || type.starts_with("IQ") || type.starts_with("TQ") ||
+         type.starts_with("MXFP");
+}
+
+static void checkType(const WeightDescription &weight, StringRef type, TensorProblems &problems) {
+  if (type == "F32" || type == "F16" || type == "BF16")
+    return;
+  bool known = isBlockType(type) && parseEncoding(type);
+  if (known && weight.stored.size() == 2 && !weight.transpose)
+    return;
+  if (known)
+    return problems.add("tensor ", weight.tensor,
+                        ": expected F32, F16 or BF16 as vectors have, but got " + type.str());
+  if (isBlockType(type))
+    return problems.add("tensor ", weight.tensor,
+                        ": type " + type.str() +
+                            " is not supported; quantize the model again to F16, BF16, Q8_0, Q4_0, "
+                            "Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS or "
+                            "MXFP4");
+  problems.add("tensor ", weight.tensor,
+               ": expected dtype F32, F16 or BF16, but got " + type.str());
+}
+
 static void checkWeight(const WeightDescription &weight, const WeightTable &table,
                         TensorProblems &problems) {
   auto found = table.find(weight.tensor);
@@ -71,9 +97,7 @@ static void checkWeight(const WeightDescription &weight, const WeightTable &tabl
     problems.add("tensor ", weight.tensor,
                  ": expected shape " + shapeText(weight.stored) + ", but got " +
                      shapeText(tensor.shape));
-  if (tensor.type != "F32" && tensor.type != "F16" && tensor.type != "BF16")
-    problems.add("tensor ", weight.tensor,
-                 ": expected dtype F32, F16 or BF16, but got " + tensor.type);
+  checkType(weight, tensor.type, problems);
 }
 
 void kvasir::checkWeights(const DecoderDescription &decoder, const WeightTable &table,

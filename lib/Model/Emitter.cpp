@@ -10,8 +10,11 @@ static Type elementType(StringRef stored, Builder &b) {
     return b.getF32Type();
   if (stored == "F16")
     return b.getF16Type();
-  assert(stored == "BF16" && "checked by checkWeights");
-  return b.getBF16Type();
+  if (stored == "BF16")
+    return b.getBF16Type();
+  std::optional<Encoding> encoding = parseEncoding(stored);
+  assert(encoding && "checked by checkWeights");
+  return llm::EncodedType::get(b.getContext(), encoding->name());
 }
 
 static llm::ActivationKind activationKind(Activation activation) {
@@ -57,7 +60,7 @@ void DecoderEmitter::declareWeight(const WeightDescription &weight) {
   entry->second = llm::WeightType::get(b.getContext(), weight.shape, element);
   auto source = llm::SourceAttr::get(b.getContext(), b.getStringAttr(stored.file), stored.offset,
                                      RankedTensorType::get(weight.stored, element),
-                                     weight.transpose, weight.row, /*interleaved=*/0);
+                                     weight.transpose, weight.row, weight.interleaved);
   llm::WeightOp::create(b, NameLoc::get(b.getStringAttr(weight.tensor)),
                         b.getStringAttr(weight.symbol), TypeAttr::get(entry->second), source,
                         llm::WeightLayoutAttr());

@@ -5,6 +5,7 @@
 #define KVASIR_LIB_TOKENIZER_COMPILATION_H
 
 #include "kvasir/Artifact/Tokenizer_generated.h"
+#include "kvasir/Tokenizer/Tokenizer.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/ADT/Twine.h"
@@ -35,8 +36,9 @@ struct Compilation {
   std::vector<AddedToken> added; // by rising id
   struct Merge {
     uint32_t left, right, merged;
+    uint32_t rank; // lower merges first, of equal ones the leftmost
   };
-  std::vector<Merge> merges; // by rank
+  std::vector<Merge> merges; // of a pair that is there twice, the last counts
 
   /// What is wrong with the input; of very many, the first are kept.
   std::vector<std::string> problems;
@@ -145,6 +147,10 @@ void forEachStep(
     llvm::function_ref<void(llvm::StringRef type, const Json &object, const std::string &path)>
         step,
     unsigned depth = 0);
+
+/// The table of a compilation without problems, or one error with all of them.
+llvm::Expected<std::vector<uint8_t>> finishTable(Compilation &compilation,
+                                                 const TokenizerOptions &options);
 
 /// Builds the FlatBuffer in two rounds: the second knows, from running the
 /// first, what normalization makes of added tokens and which tokens BPE gives

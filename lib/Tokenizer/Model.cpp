@@ -91,6 +91,7 @@ void readMerges(Compilation &compilation, ObjectReader &reader) {
         llvm::StringRef(json.get_ref<const std::string &>()).starts_with("#version"))
       continue;
     Compilation::Merge merge;
+    merge.rank = static_cast<uint32_t>(compilation.merges.size());
     std::string what = resolveMerge(compilation, json, merge);
     if (what.empty())
       compilation.merges.push_back(merge);

@@ -66,14 +66,14 @@ void buildVocabulary(Compilation &compilation) {
 void buildMerges(Compilation &compilation) {
   fb::TableT &table = compilation.table;
   // A pair that is listed twice has the rank of its last place.
-  llvm::DenseMap<std::pair<uint32_t, uint32_t>, uint32_t> ranks;
+  llvm::DenseMap<std::pair<uint32_t, uint32_t>, uint32_t> places;
   const auto &merges = compilation.merges;
-  for (uint32_t rank = 0; rank < merges.size(); ++rank)
-    ranks[{merges[rank].left, merges[rank].right}] = rank;
+  for (uint32_t i = 0; i < merges.size(); ++i)
+    places[{merges[i].left, merges[i].right}] = i;
   std::vector<uint32_t> kept;
-  for (uint32_t rank = 0; rank < merges.size(); ++rank)
-    if (ranks[{merges[rank].left, merges[rank].right}] == rank)
-      kept.push_back(rank);
+  for (uint32_t i = 0; i < merges.size(); ++i)
+    if (places[{merges[i].left, merges[i].right}] == i)
+      kept.push_back(i);
   size_t slots = kept.empty() ? 0 : kept.size() * 8 / 5 + 1;
   auto &entries = table.merges;
   bool filled = fillTable(
@@ -86,7 +86,7 @@ void buildMerges(Compilation &compilation) {
       [&](size_t at) { return entries[at].left() == rtt::emptySlot; },
       [&](size_t i, size_t at) {
         const auto &merge = merges[kept[i]];
-        entries[at] = fb::MergeSlot(merge.left, merge.right, kept[i], merge.merged);
+        entries[at] = fb::MergeSlot(merge.left, merge.right, merge.rank, merge.merged);
       });
   if (!filled)
     compilation.problem("model.merges", "too many merges with equal hashes");

@@ -48,12 +48,6 @@ void readAll(Compilation &compilation, const Json &json, const TokenizerOptions 
   readPreTokenizer(compilation, reader.member("pre_tokenizer"));
   readPostProcessor(compilation, reader.member("post_processor"));
   readDecoder(compilation, reader.member("decoder"));
-  size_t count = compilation.texts.size();
-  if (options.modelVocabularySize && count > options.modelVocabularySize)
-    compilation.problem("vocabulary", "id " + llvm::Twine(count - 1) + " (\"" +
-                                          compilation.texts.back() +
-                                          "\") is out of range, the model has embeddings for " +
-                                          llvm::Twine(options.modelVocabularySize) + " ids");
 }
 
 llvm::Error report(const Compilation &compilation, const TokenizerOptions &options) {
@@ -68,6 +62,22 @@ llvm::Error report(const Compilation &compilation, const TokenizerOptions &optio
 }
 
 } // namespace
+
+llvm::Expected<std::vector<uint8_t>> tokenizer::finishTable(Compilation &compilation,
+                                                            const TokenizerOptions &options) {
+  size_t count = compilation.texts.size();
+  if (options.modelVocabularySize && count > options.modelVocabularySize)
+    compilation.problem("vocabulary", "id " + llvm::Twine(count - 1) + " (\"" +
+                                          compilation.texts.back() +
+                                          "\") is out of range, the model has embeddings for " +
+                                          llvm::Twine(options.modelVocabularySize) + " ids");
+  std::vector<uint8_t> table;
+  if (!compilation.problemCount)
+    table = buildTable(compilation);
+  if (compilation.problemCount)
+    return report(compilation, options);
+  return table;
+}
 
 llvm::Expected<std::vector<uint8_t>> compileTokenizer(llvm::StringRef tokenizerJson,
                                                       const TokenizerOptions &options) {
@@ -85,12 +95,7 @@ llvm::Expected<std::vector<uint8_t>> compileTokenizer(llvm::StringRef tokenizerJ
   Compilation compilation;
   readAll(compilation, json, options);
   json = nullptr; // the largest thing in memory
-  std::vector<uint8_t> table;
-  if (!compilation.problemCount)
-    table = buildTable(compilation);
-  if (compilation.problemCount)
-    return report(compilation, options);
-  return table;
+  return finishTable(compilation, options);
 }
 
 } // namespace kvasir

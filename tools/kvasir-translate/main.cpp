@@ -1,5 +1,6 @@
 // kvasir-translate: the code of one variant, from the LLVM dialect to LLVM IR.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "kvasir/Import/GGUF.h"
 #include "kvasir/Import/HuggingFace.h"
 #include "kvasir/Pipeline/RegisterAll.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -26,6 +27,7 @@ static mlir::LogicalResult translate(mlir::ModuleOp module, llvm::StringRef vari
 
 int main(int argc, char **argv) {
   kvasir::registerImportTranslation();
+  kvasir::registerGgufTranslation();
   llvm::cl::opt<std::string> variant(
       "variant", llvm::cl::desc("the nested module to translate; without it, the whole module"));
   mlir::TranslateFromMLIRRegistration toLLVM(

@@ -3,30 +3,13 @@
 #ifndef KVASIR_IMPORT_HUGGINGFACE_H
 #define KVASIR_IMPORT_HUGGINGFACE_H
 
-#include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/OwningOpRef.h"
-#include "llvm/Support/Error.h"
-#include <optional>
-#include <string>
-#include <vector>
+#include "kvasir/Import/ImportedModel.h"
 
 namespace kvasir {
 
 struct HuggingFaceOptions {
   /// Also read the tokenizer's files.
   bool readTokenizer = true;
-};
-
-struct ImportedModel {
-  /// The decoder in the llm dialect, verified. `llm.directory` is `directory`.
-  mlir::OwningOpRef<mlir::ModuleOp> module;
-  std::string directory; ///< absolute
-  /// Names, within the directory, of the files that were read or that weights refer to.
-  std::vector<std::string> inputs;
-  std::optional<std::string> tokenizerJson;       ///< text of tokenizer.json
-  std::optional<std::string> tokenizerConfigJson; ///< text of tokenizer_config.json
-  std::optional<std::string> chatTemplate; ///< of chat_template.jinja or tokenizer_config.json
-  std::string tokenizerMissing;            ///< why there is no tokenizer, if there is none
 };
 
 /// True if `path` is a folder with the files of a Hugging Face checkpoint.

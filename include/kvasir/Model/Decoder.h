@@ -24,6 +24,9 @@ struct WeightDescription {
   llvm::SmallVector<int64_t, 2> stored; ///< shape of the stored tensor
   bool transpose = false;               ///< stored as [inputs, outputs]
   int64_t row = 0;                      ///< first row of the slice, after transposing
+  /// Rows of a head, if the rows of each are stored in the order 0, n, 1, n + 1, ... (n half of
+  /// them), as llama.cpp permutes them for rotary embedding; 0: as they are.
+  int64_t interleaved = 0;
 };
 
 enum class NormKind { rms, layer };
