@@ -67,7 +67,7 @@ void WeightType::print(AsmPrinter &printer) const {
 
 /// Bounds that keep every later product of sizes within 63 bits.
 static LogicalResult verifyStored(function_ref<InFlightDiagnostic()> emitError,
-                                  ArrayRef<int64_t> shape, Type elementType) {
+                                  ArrayRef<int64_t> shape, Type elementType, bool isPart) {
   constexpr int64_t mostValues = int64_t(1) << 48;
   if (shape.empty() || shape.size() > 2)
     return emitError() << "expected 1 or 2 dimensions, but got " << shape.size();
@@ -77,6 +77,8 @@ static LogicalResult verifyStored(function_ref<InFlightDiagnostic()> emitError,
   if (shape.size() == 2 && shape[0] > mostValues / shape[1])
     return emitError() << "expected at most 2^48 values, but got " << shape[0] << "x" << shape[1];
   if (isa<EncodedType>(elementType) && shape.size() == 2)
+    return success();
+  if (isPart && (elementType.isInteger(8) || elementType.isInteger(32)))
     return success();
   if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
     return emitError() << "expected values of f32, f16 or bf16, or encoded ones of a matrix, but got "
@@ -119,17 +121,18 @@ LogicalResult Int8RowsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 LogicalResult WeightType::verify(function_ref<InFlightDiagnostic()> emitError,
                                  ArrayRef<int64_t> shape, Type elementType) {
-  return verifyStored(emitError, shape, elementType);
+  return verifyStored(emitError, shape, elementType, /*isPart=*/false);
 }
 
 LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringAttr file,
                                  uint64_t offset, RankedTensorType stored, bool transpose,
-                                 int64_t row, int64_t interleaved) {
+                                 int64_t row, int64_t interleaved, StringAttr format,
+                                 SourceAttr scales, SourceAttr zeros) {
   if (file.getValue().empty())
     return emitError() << "expected the name of a file";
   if (offset > (uint64_t(1) << 62))
     return emitError() << "expected an offset of at most 2^62, but got " << offset;
-  if (failed(verifyStored(emitError, stored.getShape(), stored.getElementType())))
+  if (failed(verifyStored(emitError, stored.getShape(), stored.getElementType(), /*isPart=*/true)))
     return failure();
   if (transpose && stored.getRank() != 2)
     return emitError() << "expected a matrix to transpose, but got " << stored;
@@ -141,9 +144,59 @@ LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
   return success();
 }
 
+static kvasir::ScaleKind scaleKind(Type type) {
+  return type.isF32()    ? kvasir::ScaleKind::f32
+         : type.isF16()  ? kvasir::ScaleKind::f16
+         : type.isBF16() ? kvasir::ScaleKind::bf16
+                         : kvasir::ScaleKind::e8m0;
+}
+
+std::optional<kvasir::StoredMatrix> SourceAttr::getMatrix() const {
+  auto encoded = dyn_cast<EncodedType>(getStored().getElementType());
+  auto format = kvasir::parseStoredFormat(getFormat() ? getFormat().getValue() : "gguf");
+  if (!encoded || !format)
+    return std::nullopt;
+  kvasir::StoredMatrix matrix;
+  matrix.format = *format;
+  matrix.encoding = encoded.getEncoding();
+  matrix.rows = getStored().getDimSize(0);
+  matrix.columns = getStored().getDimSize(1);
+  if (SourceAttr scales = getScales()) {
+    ArrayRef<int64_t> shape = scales.getStored().getShape();
+    matrix.scaleType = scaleKind(scales.getStored().getElementType());
+    matrix.scaleRows = shape.front();
+    matrix.scaleColumns = shape.size() == 1 ? 1 : shape.back();
+  }
+  matrix.zeros = bool(getZeros());
+  return matrix;
+}
+
 //===----------------------------------------------------------------------===//
 // Weights
 //===----------------------------------------------------------------------===//
+
+/// weight_c6
+static LogicalResult verifyParts(WeightOp weight) {
+  SourceAttr source = weight.getSource();
+  if (source.getStored().getElementType().isInteger())
+    return weight.emitOpError("weight_c6: expected floats or encoded values, but got ")
+           << source.getStored();
+  if (!source.getFormat()) {
+    if (source.getScales() || source.getZeros())
+      return weight.emitOpError("weight_c6: expected the format of values with scales or zeros");
+    return success();
+  }
+  std::optional<kvasir::StoredMatrix> matrix = source.getMatrix();
+  if (!matrix)
+    return weight.emitOpError("weight_c6: expected encoded values in a known format, but got ")
+           << source.getStored() << " in " << source.getFormat();
+  if (std::string problem = matrix->problem(); !problem.empty())
+    return weight.emitOpError("weight_c6: ") << problem;
+  if (source.getInterleaved())
+    return weight.emitOpError("weight_c6: expected rows of format ")
+           << source.getFormat() << " that are not interleaved";
+  return success();
+}
 
 LogicalResult WeightOp::verify() {
   auto type = cast<WeightType>(getType());
@@ -172,7 +225,7 @@ LogicalResult WeightOp::verify() {
              << head << " rows, not transposed";
   if (getSource().getTranspose() && isa<EncodedType>(stored.getElementType()))
     return emitOpError("weight_c5: expected encoded values that are not transposed");
-  return success();
+  return verifyParts(*this);
 }
 
 LogicalResult GetWeightOp::verifySymbolUses(SymbolTableCollection &symbols) {

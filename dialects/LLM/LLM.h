@@ -4,6 +4,7 @@
 #define KVASIR_DIALECTS_LLM_H
 
 #include "kvasir/Encoding/Encoding.h"
+#include "kvasir/Encoding/Stored.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"

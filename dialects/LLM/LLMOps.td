@@ -105,15 +105,29 @@ def LLM_SourceAttr : AttrDef<LLM_Dialect, "Source"> {
     of so many rows in the order 0, n, 1, n + 1, ... (n half of it), as
     llama.cpp writes them for rotary embedding; the weight has them as 0, 1, 2, ...
 
+    Encoded values are stored in GGUF's blocks, or, with a `format` (see
+    kvasir/Encoding/Stored.h), as several tensors: codes at `offset`, and the
+    tensors `scales` and `zeros`. `stored` is then the shape of the matrix, and
+    that of the parts the shape of their tensor.
+
     ```mlir
     #llm.source<file = "model.safetensors", offset = 4096, stored = tensor<64x192xbf16>, transpose = true, row = 64>
+    #llm.source<file = "model.safetensors", offset = 0, stored = tensor<64x128x!llm.encoded<"int4-g128">>, format = "gptq",
+      scales = <file = "model.safetensors", offset = 4096, stored = tensor<1x64xf16>>>
     ```
   }];
   let parameters = (ins "::mlir::StringAttr":$file, "uint64_t":$offset,
     "::mlir::RankedTensorType":$stored,
     DefaultValuedParameter<"bool", "false">:$transpose,
     DefaultValuedParameter<"int64_t", "0">:$row,
-    DefaultValuedParameter<"int64_t", "0">:$interleaved);
+    DefaultValuedParameter<"int64_t", "0">:$interleaved,
+    OptionalParameter<"::mlir::StringAttr">:$format,
+    OptionalParameter<"::kvasir::llm::SourceAttr">:$scales,
+    OptionalParameter<"::kvasir::llm::SourceAttr">:$zeros);
+  let extraClassDeclaration = [{
+    /// How encoded values are stored; nothing for others, or an unknown format.
+    std::optional<::kvasir::StoredMatrix> getMatrix() const;
+  }];
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
 }
@@ -184,6 +198,8 @@ def LLM_WeightOp : LLM_Op<"weight", [Symbol]> {
     - (weight_c3) the slice lies inside the source
     - (weight_c4) interleaved heads are whole, and their source is not transposed
     - (weight_c5) encoded values are not transposed
+    - (weight_c6) a `format` is one of kvasir/Encoding/Stored.h that can hold the
+      encoding, and has the tensors that it needs; only parts of one are integers
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<LLM_WeightType>:$type,
                        LLM_SourceAttr:$source, OptionalAttr<LLM_LayoutAttr>:$layout);
@@ -291,7 +307,7 @@ def LLM_QuantizeRowsOp : LLM_Op<"quantize_rows", [Pure, LLM_RowOp]> {
   let summary = "activations rounded to 8 bits";
   let description = [{
     For every group of columns of a row: `scale = max |x| / 127`, and
-    `code = x / scale`, to the nearest integer, ties to even; 0 in a group of
+    `code = x * (127 / max |x|)`, to the nearest integer, ties to even; 0 in a group of
     zeros. A row's codes depend on nothing but the row.
 
     ```mlir
