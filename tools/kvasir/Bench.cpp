@@ -1,9 +1,12 @@
-// kvasir bench: decode and prefill, beside the bandwidth of the same minute.
+// kvasir bench: decode and prefill, beside the limits measured in the same minute.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Bandwidth.h"
+#include "BenchOutput.h"
 #include "Commands.h"
 #include "Cost.h"
 #include "Flags.h"
+#include "IntegerPeak.h"
+#include "Output.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -21,13 +24,15 @@ struct Options {
   int threads = 0;
   std::vector<int> batches;
   std::vector<int> prefill;
-  int context = 16;
+  std::vector<int> contexts;
   int newTokens = 24;
   int repeat = 3;
   bool noDecode = false;
   bool noPrefill = false;
   bool phases = false;
   bool json = false;
+  std::string plot;
+  std::vector<std::string> skipped; ///< defaults that the artifact does not admit
 };
 
 class Bench {
@@ -40,13 +45,14 @@ private:
   Engine engineFor(int requests, int contextTokens, bool profile);
   void submit(kvasir_engine *engine, int promptTokens, int newTokens, uint64_t seed);
   /// Submits a batch and steps until every request has its first token.
-  void startDecode(kvasir_engine *engine, int batch);
+  void startDecode(kvasir_engine *engine, int batch, int context);
   size_t step(kvasir_engine *engine, bool &more);
-  double decodeOnce(int batch);
-  Json decode(int batch);
-  Json phasesOf(int batch);
+  double decodeOnce(int batch, int context);
+  Json decode(int batch, int context);
+  Json phasesOf(int batch, int context);
   Json prefill(int tokens);
   double readBandwidth();
+  void addFractions(Json &result) const;
 
   const Options &options;
   kvasir_model *model;
@@ -97,26 +103,27 @@ size_t Bench::step(kvasir_engine *engine, bool &more) {
 
 /// Tokens that a request of a batch may need: while prompts are computed in
 /// chunks, the first requests decode already.
-static int decodeLength(const Options &options, const kvasir_model_info &info, int batch) {
-  int64_t prompts = int64_t(batch) * options.context;
+static int decodeLength(const Options &options, const kvasir_model_info &info, int batch,
+                        int context) {
+  int64_t prompts = int64_t(batch) * context;
   int64_t chunks = prompts / std::min(stepLimit, info.max_step_tokens) + 2;
   // Beyond this no artifact goes, and no sum overflows.
-  return int(std::min<int64_t>(options.context + options.newTokens + chunks, INT32_MAX));
+  return int(std::min<int64_t>(context + options.newTokens + chunks, INT32_MAX));
 }
 
-void Bench::startDecode(kvasir_engine *engine, int batch) {
-  int newTokens = decodeLength(options, info, batch) - options.context;
+void Bench::startDecode(kvasir_engine *engine, int batch, int context) {
+  int newTokens = decodeLength(options, info, batch, context) - context;
   for (int i = 0; i < batch; ++i)
-    submit(engine, options.context, newTokens, uint64_t(i));
+    submit(engine, context, newTokens, uint64_t(i));
   bool more = true;
   for (size_t first = 0; first < size_t(batch) && more;)
     first += step(engine, more);
 }
 
 /// Seconds of one decode step, the mean over all of them.
-double Bench::decodeOnce(int batch) {
-  Engine engine = engineFor(batch, decodeLength(options, info, batch), false);
-  startDecode(engine.get(), batch);
+double Bench::decodeOnce(int batch, int context) {
+  Engine engine = engineFor(batch, decodeLength(options, info, batch, context), false);
+  startDecode(engine.get(), batch, context);
   double start = now();
   bool more = true;
   for (int i = 0; i < options.newTokens; ++i)
@@ -129,27 +136,31 @@ static double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-Json Bench::decode(int batch) {
+/// The step in the middle of a measurement; it sees the token that it adds.
+static StepShape stepShape(const Options &options, int batch, int context) {
+  return {double(batch), double(batch), context + 1 + options.newTokens / 2.0};
+}
+
+Json Bench::decode(int batch, int context) {
   std::vector<double> times;
   for (int i = 0; i < options.repeat; ++i)
-    times.push_back(decodeOnce(batch));
+    times.push_back(decodeOnce(batch, context));
   double seconds = median(times);
-  // In the middle of the run; a step sees the token that it adds.
-  double context = options.context + 1 + options.newTokens / 2.0;
-  StepCost cost = stepCost(module, {double(batch), double(batch), context});
-  Json result = {{"batch", batch},
-                 {"tokens_per_second", batch / seconds},
+  Json result = {{"batch", batch}};
+  if (options.contexts.size() > 1)
+    result["context"] = context;
+  result.update({{"tokens_per_second", batch / seconds},
                  {"seconds_per_step", seconds},
-                 {"bytes_per_step", cost.bytes()},
-                 {"bandwidth_fraction", nullptr}};
+                 {"bytes_per_step", stepCost(module, stepShape(options, batch, context)).bytes()},
+                 {"bandwidth_fraction", nullptr}});
   if (options.phases)
-    result["phases"] = phasesOf(batch);
+    result["phases"] = phasesOf(batch, context);
   return result;
 }
 
-Json Bench::phasesOf(int batch) {
-  Engine engine = engineFor(batch, decodeLength(options, info, batch), true);
-  startDecode(engine.get(), batch);
+Json Bench::phasesOf(int batch, int context) {
+  Engine engine = engineFor(batch, decodeLength(options, info, batch, context), true);
+  startDecode(engine.get(), batch, context);
   kvasir_engine_reset_profile(engine.get());
   bool more = true;
   for (int i = 0; i < options.newTokens; ++i)
@@ -158,7 +169,7 @@ Json Bench::phasesOf(int batch) {
   std::vector<kvasir_profile_row> rows(sizeOf(module.programs()->Get(unsigned(program))->rows()));
   check(
       kvasir_engine_get_profile(engine.get(), int32_t(program), rows.data(), rows.size(), &count));
-  StepShape shape{double(batch), double(batch), options.context + 1 + options.newTokens / 2.0};
+  StepShape shape = stepShape(options, batch, context);
   Json list = Json::array();
   for (const PhaseGroup &group : groupPhases(module, program, shape)) {
     double seconds = 0;
@@ -186,7 +197,10 @@ Json Bench::prefill(int tokens) {
       times.push_back(now() - start);
   }
   double seconds = median(times);
-  return {{"tokens", tokens}, {"tokens_per_second", tokens / seconds}, {"seconds", seconds}};
+  return {{"tokens", tokens},
+          {"tokens_per_second", tokens / seconds},
+          {"seconds", seconds},
+          {"peak_fraction", nullptr}};
 }
 
 double Bench::readBandwidth() {
@@ -197,96 +211,96 @@ double Bench::readBandwidth() {
   return measureMachine(measure).bandwidth;
 }
 
-Json Bench::run() {
-  double before = readBandwidth();
-  Json decodes = Json::array(), prefills = Json::array();
-  for (int batch : options.batches)
-    decodes.push_back(decode(batch));
-  for (int tokens : options.prefill)
-    prefills.push_back(prefill(tokens));
-  double after = readBandwidth();
-  double bandwidth = (before + after) / 2;
-  for (Json &entry : decodes)
+/// FLOPs of a whole prompt: all its steps, of which the last gives one row of logits.
+static double promptFlops(const artifact::Module &module, int tokens, int stepTokens) {
+  double flops = 0;
+  for (int first = 0; first < tokens; first += stepTokens) {
+    int count = std::min(stepTokens, tokens - first);
+    // A token sees itself and what is before it; the mean of the step counts.
+    StepShape shape{double(count), first + count == tokens ? 1.0 : 0.0, first + (count + 1) / 2.0};
+    flops += stepCost(module, shape).flops;
+  }
+  return flops;
+}
+
+/// Shares of what was measured beside: bandwidth for decode, multiplications for prefill.
+void Bench::addFractions(Json &result) const {
+  double bandwidth = result["read_bandwidth"].get<double>();
+  for (Json &entry : result["decode"])
     if (bandwidth > 0)
       entry["bandwidth_fraction"] = entry["bytes_per_step"].get<double>() /
                                     entry["seconds_per_step"].get<double>() / bandwidth;
-  return {{"file", options.model},
-          {"variant", info.variant},
-          {"threads", options.threads},
-          {"context", options.context},
-          {"new_tokens", options.newTokens},
-          {"repeat", options.repeat},
-          {"weight_bytes", info.weight_bytes},
-          {"read_bandwidth", bandwidth},
-          {"read_bandwidth_before", before},
-          {"read_bandwidth_after", after},
-          {"decode", decodes},
-          {"prefill", prefills}};
+  double peak = result["int8_peak"].get<double>();
+  int stepTokens = std::min(stepLimit, info.max_step_tokens);
+  for (Json &entry : result["prefill"])
+    if (peak > 0)
+      entry["peak_fraction"] = promptFlops(module, entry["tokens"].get<int>(), stepTokens) /
+                               entry["seconds"].get<double>() / peak;
 }
 
-static void printPhases(const Json &entry) {
-  double step = entry["seconds_per_step"].get<double>();
-  std::printf("phases at batch %d\n", entry["batch"].get<int>());
-  Table table({"<phase", "times", "time per step", "share", "reads"});
-  for (const Json &phase : entry["phases"]) {
-    double seconds = phase["seconds_per_step"].get<double>();
-    double bytes = phase["bytes_per_step"].get<double>();
-    table.add({phase["function"].get<std::string>(), phase["rows"].dump(), formatSeconds(seconds),
-               format("%.1f %%", 100 * seconds / step),
-               seconds > 0 ? formatBytes(bytes / seconds) + "/s" : "-"});
-  }
-  table.print(stdout);
+Json Bench::run() {
+  double before = readBandwidth();
+  IntegerPeak peak = measureIntegerPeak(options.threads);
+  Json decodes = Json::array(), prefills = Json::array();
+  for (int context : options.contexts)
+    for (int batch : options.batches)
+      decodes.push_back(decode(batch, context));
+  for (int tokens : options.prefill)
+    prefills.push_back(prefill(tokens));
+  double after = readBandwidth();
+  Json contexts = options.contexts;
+  Json result = {{"file", options.model},
+                 {"variant", info.variant},
+                 {"threads", options.threads},
+                 {"context", contexts.size() == 1 ? contexts[0] : contexts},
+                 {"new_tokens", options.newTokens},
+                 {"repeat", options.repeat},
+                 {"weight_bytes", info.weight_bytes},
+                 {"read_bandwidth", (before + after) / 2},
+                 {"read_bandwidth_before", before},
+                 {"read_bandwidth_after", after},
+                 {"int8_peak", peak.operations},
+                 {"int8_instruction", peak.instruction},
+                 {"decode", decodes},
+                 {"prefill", prefills}};
+  if (!options.skipped.empty())
+    result["skipped"] = options.skipped;
+  addFractions(result);
+  return result;
 }
 
-static void print(const Json &result) {
-  double bandwidth = result["read_bandwidth"].get<double>();
-  std::printf("%s on %s, %d threads; reads %s/s before, %s/s after\n",
-              result["file"].get<std::string>().c_str(),
-              result["variant"].get<std::string>().c_str(), result["threads"].get<int>(),
-              formatBytes(result["read_bandwidth_before"].get<double>()).c_str(),
-              formatBytes(result["read_bandwidth_after"].get<double>()).c_str());
-  Table decode(
-      {"batch", "tokens/s", "time per step", "bytes per step", "of bandwidth", "ceiling tokens/s"});
-  for (const Json &entry : result["decode"]) {
-    double bytes = entry["bytes_per_step"].get<double>();
-    const Json &fraction = entry["bandwidth_fraction"];
-    decode.add({entry["batch"].dump(), format("%.1f", entry["tokens_per_second"].get<double>()),
-                formatSeconds(entry["seconds_per_step"].get<double>()), formatBytes(bytes),
-                fraction.is_null() ? "-" : format("%.0f %%", 100 * fraction.get<double>()),
-                bytes > 0 ? format("%.1f", entry["batch"].get<int>() * bandwidth / bytes) : "-"});
-  }
-  if (!result["decode"].empty())
-    decode.print(stdout);
-  if (result["weight_bytes"].get<double>() < 256e6)
-    std::printf("  note: weights this small stay in a cache, so they may be read "
-                "faster than memory\n");
-  Table prefill({"prefill", "tokens/s", "time"});
-  for (const Json &entry : result["prefill"])
-    prefill.add({entry["tokens"].dump(), format("%.1f", entry["tokens_per_second"].get<double>()),
-                 formatSeconds(entry["seconds"].get<double>())});
-  if (!result["prefill"].empty())
-    prefill.print(stdout);
-  for (const Json &entry : result["decode"])
-    if (entry.contains("phases"))
-      printPhases(entry);
-}
-
-/// Defaults are what the artifact admits; what was asked for must be admitted.
-static void settle(Options &options, const kvasir_model_info &info) {
+/// Defaults are what the artifact admits.
+static void settleDefaults(Options &options, const kvasir_model_info &info) {
   if (options.threads == 0)
     options.threads = kvasir_cpu_count();
-  bool chosen = !options.batches.empty();
-  for (int batch : {1, 2, 3, 5, 8, 16})
-    if (!chosen && batch <= info.max_requests && batch <= info.max_step_tokens)
-      options.batches.push_back(batch);
-  chosen = !options.prefill.empty();
-  for (int tokens : {64, 256, 1024})
-    if (!chosen && tokens < info.max_context)
-      options.prefill.push_back(tokens);
+  if (options.contexts.empty())
+    options.contexts = {16};
+  auto take = [&](std::vector<int> &list, const char *what, std::initializer_list<int> defaults,
+                  int limit, const char *why) {
+    if (!list.empty())
+      return;
+    for (int value : defaults) {
+      if (value <= limit)
+        list.push_back(value);
+      else
+        options.skipped.push_back(
+            format("%s of %d left out: this artifact takes %s %d", what, value, why, limit));
+    }
+  };
+  int requests = std::min(info.max_requests, info.max_step_tokens);
   if (options.noDecode)
     options.batches.clear();
+  else
+    take(options.batches, "a batch", {1, 2, 3, 5, 8, 12, 16, 32}, requests, "batches up to");
   if (options.noPrefill)
     options.prefill.clear();
+  else
+    take(options.prefill, "a prompt", {64, 256, 1024}, info.max_context - 1, "prompts up to");
+}
+
+/// What was asked for must be admitted.
+static void settle(Options &options, const kvasir_model_info &info) {
+  settleDefaults(options, info);
   for (int batch : options.batches)
     if (batch > info.max_requests || batch > info.max_step_tokens)
       fail(exitBadInput, format("a batch of %d is more than this artifact's %d requests; "
@@ -297,23 +311,36 @@ static void settle(Options &options, const kvasir_model_info &info) {
       fail(exitBadInput, format("prefill of %d tokens leaves no room in the "
                                 "context of %d",
                                 tokens, info.max_context));
-  for (int batch : options.batches)
-    if (int needed = decodeLength(options, info, batch); needed > info.max_context)
-      fail(exitBadInput,
-           format("batch %d with --context %d and --new-tokens %d "
-                  "needs %d tokens per request, but the context "
-                  "of this artifact is %d",
-                  batch, options.context, options.newTokens, needed, info.max_context));
+  for (int context : options.contexts)
+    for (int batch : options.batches)
+      if (int needed = decodeLength(options, info, batch, context); needed > info.max_context)
+        fail(exitBadInput, format("batch %d with --context %d and --new-tokens %d "
+                                  "needs %d tokens per request, but the context "
+                                  "of this artifact is %d",
+                                  batch, context, options.newTokens, needed, info.max_context));
+}
+
+static void writePlot(const std::string &path, const std::string &svg) {
+  AtomicFile file(path);
+  file.write(svg.data(), svg.size(), 0);
+  checkInterrupt();
+  file.commit();
 }
 
 static int bench(Options options) {
+  if (!options.plot.empty()) {
+    checkOutputPath(options.plot);
+    checkNotInput(options.plot, options.model);
+  }
   Model model = loadModel(options.model, options.variant);
   settle(options, infoOf(model.get()));
   Json result = Bench(options, model.get()).run();
+  if (!options.plot.empty())
+    writePlot(options.plot, plotBench(result, options.contexts));
   if (options.json)
     printJson(result, true);
   else
-    print(result);
+    printBench(result);
   return exitSuccess;
 }
 
@@ -323,15 +350,17 @@ void addBench(CLI::App &app, Action &action) {
       app.add_subcommand("bench", "Measure decode and prefill beside the read bandwidth");
   sub->add_option("model", options->model, "Artifact")->required();
   addThreads(sub, options->threads);
-  sub->add_option("--batches", options->batches, "Batch sizes of decode (default 1,2,3,5,8,16)")
+  sub->add_option("--batches", options->batches,
+                  "Batch sizes of decode (default 1,2,3,5,8,12,16,32)")
       ->delimiter(',')
       ->check(wholeNumber(1));
   sub->add_option("--prefill", options->prefill, "Prompt lengths (default 64,256,1024)")
       ->delimiter(',')
       ->check(wholeNumber(1));
-  sub->add_option("--context", options->context, "Prompt tokens of each request that decodes")
-      ->check(wholeNumber(1))
-      ->capture_default_str();
+  sub->add_option("--context", options->contexts,
+                  "Prompt tokens of each request that decodes (default 16)")
+      ->delimiter(',')
+      ->check(wholeNumber(1));
   sub->add_option("--new-tokens", options->newTokens, "Decode steps of one measurement")
       ->check(wholeNumber(1))
       ->capture_default_str();
@@ -341,13 +370,20 @@ void addBench(CLI::App &app, Action &action) {
   sub->add_flag("--no-decode", options->noDecode, "Prefill only");
   sub->add_flag("--no-prefill", options->noPrefill, "Decode only");
   sub->add_flag("--phases", options->phases, "Also the measured time of each phase");
+  sub->add_option("--plot", options->plot, "SVG file: speeds reached, and their ceilings");
   addVariant(sub, options->variant);
   sub->add_flag("--json", options->json, "One object");
-  sub->footer("Examples:\n"
-              "  kvasir bench llama.kvasir\n"
-              "  kvasir bench llama.kvasir --threads 2 --batches 1,8 --prefill "
-              "256 --phases\n"
-              "  kvasir bench llama.kvasir --json > bench.json");
+  sub->footer(
+      "Examples:\n"
+      "  kvasir bench llama.kvasir\n"
+      "  kvasir bench llama.kvasir --threads 2 --batches 1,8 --prefill "
+      "256 --phases\n"
+      "  kvasir bench llama.kvasir --context 16,1024 --plot bench.svg\n"
+      "  kvasir bench llama.kvasir --json > bench.json\n"
+      "\n"
+      "Bandwidth: wide reads over 1 GiB by all threads, before and after. int8 peak: 8-bit\n"
+      "multiply-adds into 32-bit sums, in registers, by all threads; vpdpbusd where the\n"
+      "processor has it, else vpmaddubsw and vpmaddwd. A multiply-add is two operations.");
   sub->callback([=, &action] {
     if (options->noDecode && options->noPrefill)
       throw CLI::ValidationError("--no-decode and --no-prefill leave nothing to measure");
