@@ -40,7 +40,7 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
     `!step.buffer<tokens, 2048>`: one row of 2048 f32 for each token. Rows are
     padded to a multiple of 16 values or more; what lies in the padding is unspecified.
 
-    `!step.buffer<tokens, 2048, #llm.int8_rows<group = 32, sums = 32, factor = 8>>`:
+    `!step.buffer<tokens, 2048, <group = 32, sums = 32, factor = 8>>`:
     rows quantized to 8 bits, in tiles of 16 tokens that lie one after the other:
     codes [columns / 32][16 tokens][32], zero beyond the columns; scales
     [columns / group][16 tokens] f32; negative sums times `factor`

@@ -77,9 +77,11 @@ llvm::Expected<artifact::Operand> Planner::resolveWeight(llm::GetWeightOp get, b
   if (isNew)
     plan.weights.push_back(weight);
   int64_t rows = llvm::cast<llm::WeightType>(weight.getType()).getRows();
-  bool divided = streamed && *weight.getLayout() == llm::WeightLayout::panel16;
+  int64_t unit = *weight.getLayout() == llm::WeightLayout::panel16   ? 16
+                 : *weight.getLayout() == llm::WeightLayout::panel32 ? unitRows
+                                                                     : 0;
   return artifact::Operand(artifact::OperandKind::weight, entry->second,
-                           divided ? (rows + 15) / 16 : 0);
+                           streamed && unit ? (rows + unit - 1) / unit : 0);
 }
 
 llvm::Expected<artifact::Operand> Planner::resolve(mlir::Value value, bool streamed) {
@@ -126,6 +128,8 @@ llvm::Error Planner::addSlot(step::BufferOp buffer) {
     slot.constant = std::max(slot.constant, bytes);
     break;
   }
+  // The last tile of rows is whole.
+  slot.constant = std::max(slot.constant, (type.getTileRows() - 1) * bytes);
   return llvm::Error::success();
 }
 

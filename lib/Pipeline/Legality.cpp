@@ -32,6 +32,7 @@ constexpr StringRef machineCode[] = {"builtin.module", "llvm"};
 
 constexpr Legality rules[] = {
     {"import", onTensors, {}, {}, {}, true},
+    {"quantize", onTensors, {}, {}, {}, true},
     {"fuse-attention", onCaches, attention, {}, {}, true},
     {"kv-layout", onCaches, attention, unplacedCache, {}, true},
     {"schedule", asProgram, attention, unplacedCache, {}, false},

@@ -16,6 +16,7 @@ namespace kvasir {
 
 static constexpr Phase table[] = {
     {"import", "the model in the llm dialect, weights by reference"},
+    {"quantize", "every weight has an encoding, the rounding of activations is explicit"},
     {"fuse-attention", "attention over a cache as one op, linears that share an input together"},
     {"kv-layout", "every cache has its pages and number format"},
     {"schedule", "phases, buffers, memory plan and costs"},
@@ -32,6 +33,16 @@ std::string phaseNames() {
 //===----------------------------------------------------------------------===//
 // Passes of each phase
 //===----------------------------------------------------------------------===//
+
+static void addQuantize(OpPassManager &manager, const PipelineOptions &options) {
+  // Layers share the rounding of an input that is one value: equal norms must be one first.
+  manager.addPass(createCSEPass());
+  QuantizePassOptions quantize;
+  quantize.encoding = options.quantize;
+  quantize.rules.assign(options.quantizeRules.begin(), options.quantizeRules.end());
+  quantize.activations = options.activations;
+  manager.addPass(createQuantizePass(quantize));
+}
 
 static void addFuseAttention(OpPassManager &manager, const PipelineOptions &) {
   // Linears are put together by the value they share: equal norms must be one value first, and
@@ -58,8 +69,8 @@ static void addLower(OpPassManager &manager, const PipelineOptions &) {
 using AddPasses = void (*)(OpPassManager &, const PipelineOptions &);
 
 /// By index into the table of phases; import and package are not passes.
-static constexpr AddPasses addPasses[] = {nullptr,     addFuseAttention, addKVLayout,
-                                          addSchedule, addLower,         nullptr};
+static constexpr AddPasses addPasses[] = {nullptr,     addQuantize, addFuseAttention, addKVLayout,
+                                          addSchedule, addLower,    nullptr};
 static_assert(std::size(addPasses) == std::size(table));
 
 //===----------------------------------------------------------------------===//

@@ -25,6 +25,10 @@ namespace kvasir {
 namespace {
 
 struct CommandLine : PassPipelineOptions<CommandLine> {
+  Option<std::string> quantize{*this, "quantize", llvm::cl::desc("encoding of weights")};
+  ListOption<std::string> rules{*this, "quantize-rules", llvm::cl::desc("PATTERN=ENCODING")};
+  Option<std::string> activations{*this, "activations", llvm::cl::init("int8"),
+                                  llvm::cl::desc("int8 or exact, where weights are integers")};
   Option<std::string> kvType{*this, "kv", llvm::cl::desc("number format of the caches")};
   Option<bool> naive{*this, "naive", llvm::cl::desc("one serial phase for each op")};
   Option<int64_t> decodeTokens{*this, "decode-tokens", llvm::cl::init(16),
@@ -40,10 +44,17 @@ LogicalResult parsePipeline(OpPassManager &manager, StringRef text,
   CommandLine parsed;
   if (failed(parsed.parseFromString(text)))
     return failure();
-  return buildPipeline(manager,
-                       {parsed.kvType, parsed.naive, parsed.decodeTokens, parsed.from, parsed.until,
-                        parsed.savePhases},
-                       error);
+  PipelineOptions options;
+  options.quantize = parsed.quantize;
+  options.quantizeRules.assign(parsed.rules.begin(), parsed.rules.end());
+  options.activations = parsed.activations;
+  options.kvType = parsed.kvType;
+  options.naive = parsed.naive;
+  options.decodeTokens = parsed.decodeTokens;
+  options.from = parsed.from;
+  options.until = parsed.until;
+  options.savePhases = parsed.savePhases;
+  return buildPipeline(manager, options, error);
 }
 
 } // namespace

@@ -70,9 +70,10 @@ private:
 static MLIRContext *contextOf(Value value) { return value.getContext(); }
 
 step::BufferType PhaseBuilder::bufferType(Value value, bool oneRow) {
-  int64_t columns = cast<RankedTensorType>(value.getType()).getDimSize(1);
+  auto rows = cast<RankedTensorType>(value.getType());
   step::Extent extent = oneRow ? step::Extent::one : extentOf(value);
-  return step::BufferType::get(contextOf(value), extent, columns);
+  return step::BufferType::get(contextOf(value), extent, rows.getDimSize(1),
+                               dyn_cast_or_null<llm::Int8RowsAttr>(rows.getEncoding()));
 }
 
 Value PhaseBuilder::argument(Operand operand, Type type) {
@@ -301,12 +302,21 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
     });
     if (naive)
       return;
-    auto panels = llm::WeightLayoutAttr::get(&getContext(), llm::WeightLayout::panel16);
+    auto setLayout = [&](Value value, llm::WeightLayout layout) {
+      auto get = value.getDefiningOp<llm::GetWeightOp>();
+      module.lookupSymbol<llm::WeightOp>(get.getNameAttr())
+          .setLayoutAttr(llm::WeightLayoutAttr::get(&getContext(), layout));
+    };
+    auto isEncoded = [](Value value) {
+      return cast<llm::WeightType>(value.getType()).getEncoding().has_value();
+    };
     step.walk([&](llm::LinearOp linear) {
-      for (Value value : linear.getWeights()) {
-        auto get = value.getDefiningOp<llm::GetWeightOp>();
-        module.lookupSymbol<llm::WeightOp>(get.getNameAttr()).setLayoutAttr(panels);
-      }
+      for (Value value : linear.getWeights())
+        setLayout(value, isEncoded(value) ? llm::WeightLayout::panel32 : llm::WeightLayout::panel16);
+    });
+    step.walk([&](llm::EmbeddingOp embedding) {
+      if (isEncoded(embedding.getTable()))
+        setLayout(embedding.getTable(), llm::WeightLayout::panel32);
     });
   }
 

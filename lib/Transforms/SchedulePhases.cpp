@@ -5,6 +5,7 @@
 #include "dialects/KV/KV.h"
 #include "dialects/LLM/LLM.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace kvasir;
@@ -106,10 +107,24 @@ struct Cost {
 
 static int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
 
+/// Bytes of a weight as it lies in panels.
+static int64_t packedBytes(llm::WeightType type) {
+  if (std::optional<Encoding> encoding = type.getEncoding())
+    return Panel32(*encoding, type.getColumns()).bytes(type.getRows());
+  return llvm::alignTo(type.getRows(), 16) * type.getColumns() * bytesOf(type.getElementType());
+}
+
+/// Bytes of one row of a table.
+static int64_t rowBytes(llm::WeightType type) {
+  if (std::optional<Encoding> encoding = type.getEncoding())
+    return int64_t(type.getColumns() * encoding->bitsPerValue() / 8);
+  return type.getColumns() * bytesOf(type.getElementType());
+}
+
 /// Floating-point operations for an element of a row op, a rough count.
 static int64_t flopsPerElement(Operation *op) {
   return TypeSwitch<Operation *, int64_t>(op)
-      .Case<llm::RmsNormOp, llm::RopeOp>([](auto) { return 4; })
+      .Case<llm::RmsNormOp, llm::RopeOp, llm::QuantizeRowsOp>([](auto) { return 4; })
       .Case<llm::LayerNormOp>([](auto) { return 7; })
       .Case<llm::ActivationOp, llm::GatedActOp, llm::RopeTableOp>([](auto) { return 20; })
       .Case<llm::AddOp>([](auto) { return 2; })
@@ -122,7 +137,7 @@ static void addCost(Cost &cost, Operation *op) {
     for (Value weight : linear.getWeights()) {
       auto type = cast<llm::WeightType>(weight.getType());
       int64_t n = type.getRows(), k = type.getColumns();
-      cost.weights += (n + 15) / 16 * 16 * k * bytesOf(type.getElementType());
+      cost.weights += packedBytes(type);
       (rows ? cost.rowFlops : cost.tokenFlops) += 2 * n * k;
     }
     return;
@@ -135,7 +150,7 @@ static void addCost(Cost &cost, Operation *op) {
   }
   if (auto embedding = dyn_cast<llm::EmbeddingOp>(op)) {
     auto type = cast<llm::WeightType>(embedding.getTable().getType());
-    cost.tokens += type.getColumns() * bytesOf(type.getElementType());
+    cost.tokens += rowBytes(type);
     return;
   }
   for (Value result : op->getResults()) {
@@ -155,7 +170,7 @@ step::CostAttr PhaseDraft::cost() const {
       if (auto type = dyn_cast<RankedTensorType>(operand.getType()))
         if (type.getRank() == 2 && !makes(operand) && inputs.insert(operand).second &&
             extentOf(operand) == step::Extent::tokens)
-          cost.tokens += type.getDimSize(1) * 4;
+          cost.tokens += type.getDimSize(1) * bytesOf(type.getElementType());
   return step::CostAttr::get(ops.front()->getContext(), cost.weights, cost.tokens, cost.cache,
                              cost.tokenFlops, cost.rowFlops, cost.contextFlops);
 }

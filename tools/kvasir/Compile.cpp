@@ -55,6 +55,11 @@ static std::vector<std::string> provenanceOf(const Options &options) {
     if (!value.empty())
       list.push_back(std::string(name) + "=" + value);
   };
+  add("--quantize", compile.quantize);
+  for (const std::string &rule : compile.quantizeRules)
+    add("--quantize-rule", rule);
+  if (compile.activations != "int8")
+    add("--activations", compile.activations);
   add("--kv", compile.kvType);
   add("--from", compile.from);
   if (compile.maxContext)
@@ -219,8 +224,9 @@ static CompileOutcome compileWithProgress(Options &options, const Printer &print
   Progress progress("packing");
   options.compile.onModel = [&](const std::string &what) {
     result["model"] = what;
+    bool gguf = std::string_view(options.compile.input).ends_with(".gguf");
     printer.line("reading", what + (options.compile.from.empty()
-                                        ? "   (Hugging Face)"
+                                        ? gguf ? "   (GGUF)" : "   (Hugging Face)"
                                         : "   (IR after " + options.compile.from + ")"));
   };
   options.compile.onStage = [&](const std::string &name) { onStage(name, terminal); };
@@ -315,17 +321,33 @@ static void addPhases(CLI::App &app, Options &options) {
 }
 
 int main(int argc, char **argv) {
-  CLI::App app("Compiles a Hugging Face checkpoint into one file that runs by "
-               "itself.",
+  CLI::App app("Compiles a Hugging Face checkpoint or a GGUF file into one file "
+               "that runs by itself.",
                "kvasir compile");
   Options options;
   CompileOptions &compileOptions = options.compile;
   auto *model =
-      app.add_option("model", compileOptions.input, "Hugging Face directory, or IR with --from");
+      app.add_option("model", compileOptions.input,
+                     "Hugging Face directory, GGUF file, or IR with --from");
   app.add_option("-o,--output", options.output, "File to write");
   app.add_option("--target", options.target, "What it will run on")
       ->check(CLI::IsMember({"cpu"}))
       ->capture_default_str();
+  app.add_option("--quantize", compileOptions.quantize,
+                 "encoding of weights that the model stores as floats: " +
+                     joinNames(compileEncodings()))
+      ->type_name("ENCODING");
+  app.add_option("--quantize-rule", compileOptions.quantizeRules,
+                 "PATTERN=ENCODING: exceptions, the first that matches decides; patterns (*, ?) match "
+                 "weights (layers.3.down), tensors of the checkpoint, and lm_head; 'float' keeps a "
+                 "weight as it is")
+      ->type_name("RULE")
+      ->allow_extra_args(false);
+  app.add_option("--activations", compileOptions.activations,
+                 "inputs of layers whose weights are encoded as integers: int8, rounded per token and "
+                 "group of columns (default), or exact, f32")
+      ->type_name("int8|exact")
+      ->check(CLI::IsMember({"int8", "exact"}));
   app.add_option("--kv", compileOptions.kvType,
                  "Keys and values are stored as f32, f16 or bf16 (default: the "
                  "checkpoint's type)")
@@ -348,6 +370,7 @@ int main(int argc, char **argv) {
              "  kvasir compile Llama-3.2-1B -o llama.kvasir\n"
              "  kvasir compile Llama-3.2-1B -o llama.kvasir --kv bf16 "
              "--max-context 8192\n"
+             "  kvasir compile Llama-3.2-1B-Q4_K_M.gguf -o llama.kvasir\n"
              "  kvasir compile Llama-3.2-1B --until schedule\n"
              "  kvasir compile Llama-3.2-1B -o l.kvasir --save-phases phases\n"
              "  kvasir compile phases/04-schedule.mlir --from schedule -o "

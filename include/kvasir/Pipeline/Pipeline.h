@@ -6,6 +6,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/LLVM.h"
 #include <string>
+#include <vector>
 
 namespace mlir {
 class OpPassManager;
@@ -26,6 +27,12 @@ llvm::ArrayRef<Phase> phases();
 std::string phaseNames();
 
 struct PipelineOptions {
+  /// Encoding of weights that are stored as floats; empty: they stay floats.
+  std::string quantize;
+  /// PATTERN=ENCODING, exceptions (see kvasir-quantize).
+  std::vector<std::string> quantizeRules;
+  /// Of layers whose weights are encoded as integers: int8 or exact.
+  std::string activations = "int8";
   /// Number format of the caches: f32, f16 or bf16. Empty: that of the weights for runPipeline,
   /// f32 for buildPipeline, which sees no module.
   std::string kvType;

@@ -30,6 +30,7 @@ struct CPUVariant {
   std::vector<std::string> requiredFeatures; ///< what the machine must have
   int vectorBits = 0;                        ///< width of a vector register
   int registers = 0;                         ///< number of vector registers
+  bool dotProducts = false; ///< has vpdpbusd; worth its own code only where bytes are multiplied
 };
 
 /// All variants, best first.

@@ -5,6 +5,50 @@
 
 include "mlir/Pass/PassBase.td"
 
+def QuantizePass : Pass<"kvasir-quantize", "::mlir::ModuleOp"> {
+  let summary = "an encoding for every weight, and 8-bit activations where they can be used";
+  let description = [{
+    Matrices of linear layers and the token embedding that are stored as floats
+    get the encoding that a rule names for them, or else `encoding`; the packer
+    rounds them. What is stored encoded stays as it is. A rule is
+    `PATTERN=ENCODING`; the first whose pattern (`*`, `?`, `[a-z]`) matches the
+    weight's symbol (`layers.3.down`), the name of its tensor in the checkpoint,
+    with or without `.weight`, or `lm_head` for what makes the logits, decides;
+    `float` keeps a weight as it is.
+
+    With `activations=int8`, linear layers whose weights are integers read rows
+    rounded to 8 bits (`llm.quantize_rows`), one rounding for all layers that
+    read the same rows; groups are as long as those of the weights, from 32 to
+    128 columns. Other layers read f32.
+
+    Before:
+    ```mlir
+    llm.weight @w : !llm.weight<64x64xbf16> from <file = "model.safetensors", offset = 0, stored = tensor<64x64xbf16>>
+    func.func @step(...) {
+      ...
+      %w = llm.get_weight @w : !llm.weight<64x64xbf16>
+      %y = llm.linear %x, [%w] : tensor<?x64xf32>, [!llm.weight<64x64xbf16>] -> tensor<?x64xf32>
+    ```
+
+    After, with `encoding=int4-g32 activations=int8`:
+    ```mlir
+    llm.weight @w : !llm.weight<64x64x!llm.encoded<"int4-g32">> from <file = "model.safetensors", offset = 0, stored = tensor<64x64xbf16>>
+    func.func @step(...) {
+      ...
+      %w = llm.get_weight @w : !llm.weight<64x64x!llm.encoded<"int4-g32">>
+      %q = llm.quantize_rows %x : tensor<?x64xf32> -> tensor<?x64xi8, #llm.int8_rows<group = 32, sums = 32, factor = 8>>
+      %y = llm.linear %q, [%w] : tensor<?x64xi8, #llm.int8_rows<group = 32, sums = 32, factor = 8>>, [!llm.weight<64x64x!llm.encoded<"int4-g32">>] -> tensor<?x64xf32>
+    ```
+  }];
+  let options = [
+    Option<"encoding", "encoding", "std::string", "\"\"",
+           "of weights stored as floats; empty: they stay floats">,
+    ListOption<"rules", "rules", "std::string", "PATTERN=ENCODING, exceptions">,
+    Option<"activations", "activations", "std::string", "\"exact\"",
+           "of layers whose weights are encoded: exact (f32) or int8">];
+  let dependentDialects = ["::kvasir::llm::LLMDialect"];
+}
+
 def FuseAttentionPass : Pass<"kvasir-fuse-attention", "::mlir::ModuleOp"> {
   let summary = "attention over a cache as one op, linears that share an input together";
   let description = [{

@@ -48,6 +48,81 @@ Value Emitter::equal(Value x, Value y) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, y);
 }
 
+//===----------------------------------------------------------------------===//
+// Integers of any width
+//===----------------------------------------------------------------------===//
+
+Value Emitter::integer(Type type, int64_t value) {
+  auto element = b.getIntegerAttr(getElementTypeOrSelf(type), value);
+  if (auto vector = dyn_cast<VectorType>(type))
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, Attribute(element)));
+  return arith::ConstantOp::create(b, element);
+}
+
+Value Emitter::andBits(Value x, int64_t mask) {
+  return arith::AndIOp::create(b, x, integer(x.getType(), mask));
+}
+
+Value Emitter::orBits(Value x, Value y) { return arith::OrIOp::create(b, x, y); }
+
+Value Emitter::shiftLeft(Value x, int64_t bits) {
+  return bits ? arith::ShLIOp::create(b, x, integer(x.getType(), bits)).getResult() : x;
+}
+
+Value Emitter::shiftRight(Value x, int64_t bits) {
+  return bits ? arith::ShRUIOp::create(b, x, integer(x.getType(), bits)).getResult() : x;
+}
+
+Value Emitter::signExtend(Type to, Value x) { return arith::ExtSIOp::create(b, to, x); }
+Value Emitter::zeroExtend(Type to, Value x) { return arith::ExtUIOp::create(b, to, x); }
+Value Emitter::truncate(Type to, Value x) { return arith::TruncIOp::create(b, to, x); }
+Value Emitter::bitcast(Type to, Value x) { return LLVM::BitcastOp::create(b, to, x); }
+
+Value Emitter::toFloat(Value x) {
+  Type to = f32();
+  if (auto vector = dyn_cast<VectorType>(x.getType()))
+    to = vec(vector.getDimSize(0));
+  return arith::SIToFPOp::create(b, to, x);
+}
+
+Value Emitter::call(StringRef intrinsic, Type result, ValueRange arguments) {
+  return LLVM::CallIntrinsicOp::create(b, result, b.getStringAttr(intrinsic), arguments)
+      .getResult(0);
+}
+
+/// Without vpdpbusd: products of bytes are added in pairs of 16 bits, where bytes of up to 127 cannot
+/// overflow; others are widened first, odd and even bytes by themselves.
+Value Emitter::dot(Value sum, Value x, Value y, int64_t most, bool dotProducts) {
+  auto type = cast<VectorType>(sum.getType());
+  int64_t lanes = type.getDimSize(0);
+  bool wide = lanes == 16;
+  if (dotProducts)
+    return call(wide ? "llvm.x86.avx512.vpdpbusd.512" : "llvm.x86.avx512.vpdpbusd.256", type,
+                {sum, x, y});
+  Type pairs = vec(2 * lanes, b.getI16Type());
+  StringRef addPairs = wide ? "llvm.x86.avx512.pmaddw.d.512" : "llvm.x86.avx2.pmadd.wd";
+  if (most <= 127) {
+    StringRef multiply = wide ? "llvm.x86.avx512.pmaddubs.w.512" : "llvm.x86.avx2.pmadd.ub.sw";
+    Value products = call(multiply, pairs, {x, y});
+    return add(sum, call(addPairs, type, {products, integer(pairs, 1)}));
+  }
+  Value xs = bitcast(pairs, x), ys = bitcast(pairs, y);
+  auto high = [&](Value v) -> Value {
+    return arith::ShRSIOp::create(b, v, integer(pairs, 8));
+  };
+  Value even = call(addPairs, type, {andBits(xs, 0xff), high(shiftLeft(ys, 8))});
+  Value odd = call(addPairs, type, {shiftRight(xs, 8), high(ys)});
+  return add(sum, add(even, odd));
+}
+
+//===----------------------------------------------------------------------===//
+// Floats
+//===----------------------------------------------------------------------===//
+
+Value Emitter::fmin(Value x, Value y) { return arith::MinNumFOp::create(b, x, y); }
+Value Emitter::fabs(Value x) { return LLVM::FAbsOp::create(b, x.getType(), x); }
+Value Emitter::round(Value x) { return LLVM::RoundEvenOp::create(b, x.getType(), x); }
+
 Value Emitter::fadd(Value x, Value y) { return arith::AddFOp::create(b, x, y); }
 Value Emitter::fsub(Value x, Value y) { return arith::SubFOp::create(b, x, y); }
 Value Emitter::fmul(Value x, Value y) { return arith::MulFOp::create(b, x, y); }

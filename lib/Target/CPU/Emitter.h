@@ -35,7 +35,11 @@ public:
   Type i64() { return b.getI64Type(); }
   Type f32() { return b.getF32Type(); }
   Type ptr() { return mlir::LLVM::LLVMPointerType::get(b.getContext()); }
+  Type i8() { return b.getI8Type(); }
   mlir::VectorType vec(int64_t lanes) { return mlir::VectorType::get({lanes}, f32()); }
+  mlir::VectorType vec(int64_t lanes, Type element) {
+    return mlir::VectorType::get({lanes}, element);
+  }
 
   //--- constants
   Value c(int64_t value);
@@ -54,6 +58,18 @@ public:
   Value less(Value a, Value b);
   Value equal(Value a, Value b);
 
+  //--- integers of any width, scalar or vector, with constants in every lane
+  Value integer(Type type, int64_t value);
+  Value andBits(Value a, int64_t mask);
+  Value orBits(Value a, Value b);
+  Value shiftLeft(Value a, int64_t bits);
+  Value shiftRight(Value a, int64_t bits); // zeros come in
+  Value signExtend(Type to, Value a);
+  Value zeroExtend(Type to, Value a);
+  Value truncate(Type to, Value a);
+  Value toFloat(Value a); // of i32, signed
+  Value bitcast(Type to, Value a);
+
   //--- floats, scalar or vector
   Value fadd(Value a, Value b);
   Value fsub(Value a, Value b);
@@ -61,10 +77,16 @@ public:
   Value fdiv(Value a, Value b);
   Value fma(Value a, Value b, Value c); // a * b + c, rounded once
   Value fmax(Value a, Value b);         // NaN only if both are
+  Value fmin(Value a, Value b);
   Value fneg(Value a);
+  Value fabs(Value a);
+  Value round(Value a); // to the nearest integer, ties to even
   Value sqrt(Value a);
   Value select(Value condition, Value a, Value b);
   Value splat(Value scalar, int64_t lanes);
+  /// a + b.c for groups of 4 bytes: a i32 lanes, b unsigned bytes up to `most`, c signed bytes.
+  Value dot(Value a, Value b, Value c, int64_t most, bool dotProducts);
+  Value call(llvm::StringRef intrinsic, Type result, ValueRange arguments);
   /// Sum and maximum of the lanes: halves are folded until one lane is left.
   Value sumLanes(Value vector);
   Value maxLanes(Value vector);

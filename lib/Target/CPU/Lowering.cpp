@@ -20,12 +20,22 @@ static void emitPhase(step::PhaseOp phase, ModuleOp into, const target::CPUVaria
   cpu::PhaseEmitter(b, phase, function, variant).emit();
 }
 
+/// Whether the phase multiplies activations of 8 bits.
+static bool hasQuantizedRows(step::PhaseOp phase) {
+  return llvm::any_of(phase.getBody().front().getOps<llm::LinearOp>(), [](llm::LinearOp linear) {
+    return cast<RankedTensorType>(linear.getX().getType()).getEncoding() != nullptr;
+  });
+}
+
 LogicalResult kvasir::lowerToCPU(ModuleOp module) {
   SmallVector<step::PhaseOp> phases(module.getOps<step::PhaseOp>());
   if (phases.empty())
     return module.emitError("expected phases to lower; run `schedule` first");
+  bool bytes = llvm::any_of(phases, hasQuantizedRows);
   OpBuilder builder(module.getContext());
   for (const target::CPUVariant &variant : target::cpuVariants()) {
+    if (variant.dotProducts && !bytes)
+      continue; // the code would be that of the variant without
     builder.setInsertionPointToEnd(module.getBody());
     auto nested = ModuleOp::create(builder, module.getLoc(), StringRef(variant.name));
     for (step::PhaseOp phase : phases)

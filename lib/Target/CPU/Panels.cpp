@@ -1,11 +1,13 @@
 // Phases of linear layers: microkernels over panels of 16 rows, one chain of fma per output with K
 // ascending whatever the number of tokens, panels or workers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "EncodedLinear.h"
 #include "PhaseEmitter.h"
 
 #include "kvasir-c/abi.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/Sequence.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace kvasir;
@@ -14,7 +16,7 @@ using namespace kvasir::cpu;
 namespace {
 
 /// A decode step is one tile of up to as many tokens.
-constexpr int64_t mostTokens = 16;
+constexpr int64_t mostTokens = tileTokens;
 /// Most tokens of a microkernel, and of a tile in steps that have more than mostTokens. Wider tiles
 /// take two microkernels over weights that are in the first-level cache: with 16 tokens only one
 /// panel's sums fit the registers, and then every product waits for its own load of an input.
@@ -51,8 +53,6 @@ private:
   func::FuncOp kernel(int64_t tokens, int64_t panels);
   void emitPass(Value x, ValueRange panels, Value tile, Value inputs, Value panelTile,
                 int64_t tokens, int64_t lane, int64_t lanes);
-  func::FuncOp declare(const std::string &name, ArrayRef<Type> inputs,
-                       llvm::function_ref<void(ValueRange)> body);
   void emitCase(int64_t tokens, int64_t panels, ValueRange arguments);
   /// f32 accumulators of 16 lanes that fit the registers beside weights and inputs.
   int64_t accumulators() const { return e.variant.vectorBits >= 512 ? 24 : 6; }
@@ -81,6 +81,11 @@ private:
   SmallVector<Group> groups();
   void emitGroup(const Group &group);
   void emitTile(const Group &group, Value tokens, Value panels, Value panel, Value firstToken);
+  void emitFloats(const Group &group, Value tokens, Value panels, Value panel, Value firstToken);
+  void emitEncoded(unsigned result, Value tokens, Value panel, Value firstToken, Value sums);
+  bool isEncoded(unsigned result) {
+    return cast<llm::WeightType>(linear.getWeights()[result].getType()).getEncoding().has_value();
+  }
   Value loadBias(Value bias, int64_t outputs, Value column);
   void emitEpilogue(const Group &group, Value offset, Value token, Value column, Value tileStride);
 
@@ -134,21 +139,9 @@ void LinearEmitter::emitPass(Value x, ValueRange panels, Value tile, Value input
     e.store(sum, address, lanes * 4);
 }
 
-func::FuncOp LinearEmitter::declare(const std::string &name, ArrayRef<Type> inputs,
-                                    llvm::function_ref<void(ValueRange)> body) {
-  auto module = e.function->getParentOfType<ModuleOp>();
-  if (auto known = module.lookupSymbol<func::FuncOp>(name))
-    return known;
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPoint(e.function);
-  auto function = e.declareInternal(name, inputs);
-  body(function.getArguments());
-  return function;
-}
-
 func::FuncOp LinearEmitter::kernel(int64_t tokens, int64_t panels) {
   std::string name = shape.name() + "_m" + std::to_string(tokens) + "_p" + std::to_string(panels);
-  return declare(name, {e.ptr(), e.ptr(), e.ptr(), e.i64(), e.i64()}, [&](ValueRange arguments) {
+  return e.declareOnce(name, {e.ptr(), e.ptr(), e.ptr(), e.i64(), e.i64()}, [&](ValueRange arguments) {
     SmallVector<Value> streams;
     for (int64_t p = 0; p < panels; ++p)
       streams.push_back(e.at(arguments[1], e.c(p * shape.panelBytes())));
@@ -180,7 +173,7 @@ void LinearEmitter::emitCase(int64_t tokens, int64_t panels, ValueRange argument
 
 func::FuncOp LinearEmitter::dispatcher() {
   Type p = e.ptr(), i = e.i64();
-  return declare(shape.name(), {p, p, p, i, i, i}, [&](ValueRange arguments) {
+  return e.declareOnce(shape.name(), {p, p, p, i, i, i}, [&](ValueRange arguments) {
     Value which = e.add(e.mul(e.sub(arguments[4], e.c(1)), e.c(mostTokens)), arguments[3]);
     e.switchOn(
         which, mostPanels * mostTokens,
@@ -212,8 +205,7 @@ void PanelsEmitter::emitPrologue() {
       continue;
     auto [first, last] = e.ownRange(e.extent(write.getValue()));
     e.loop(first, last, 1, [&](Value row) {
-      e.copyRow(e.bufferRow(home, row), e.bufferRow(write.getBuffer(), row),
-                featuresOf(write.getValue()));
+      e.copyBufferRow(home, write.getBuffer(), row);
     });
   }
 }
@@ -264,10 +256,16 @@ void PanelsEmitter::emit() {
 /// all tokens pass by.
 void PanelsEmitter::emitGroup(const Group &group) {
   Value count = e.extent(linear.getResult(0));
-  Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(kernelTokens), e.c(mostTokens));
-  auto [first, last] = e.ownRange(e.c((group.outputs + panelRows - 1) / panelRows));
-  Value end = last;
-  e.loop(first, end, mostPanels, [&](Value panel) {
+  bool encoded = llvm::any_of(group.results, [&](unsigned r) { return isEncoded(r); });
+  int64_t tileOfMany = cast<step::BufferType>(homeOf(linear.getX()).getType()).getQuantized()
+                           ? mostTokens
+                           : kernelTokens;
+  Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(tileOfMany), e.c(mostTokens));
+  // Workers own whole units of encoded weights: two panels.
+  int64_t panelsOfAll = llvm::divideCeil(group.outputs, panelRows), unit = encoded ? mostPanels : 1;
+  auto [first, last] = e.ownRange(e.c(llvm::divideCeil(panelsOfAll, unit)));
+  Value end = e.minimum(e.mul(last, e.c(unit)), e.c(panelsOfAll));
+  e.loop(e.mul(first, e.c(unit)), end, mostPanels, [&](Value panel) {
     Value panels = e.minimum(e.c(mostPanels), e.sub(end, panel));
     e.loopBy(e.c(0), count, atOnce, [&](Value token) {
       emitTile(group, e.minimum(atOnce, e.sub(count, token)), panels, panel, token);
@@ -281,15 +279,18 @@ static Value inputsAtOnce(Emitter &e, Value tokens, int64_t k) {
   return e.select(e.less(e.c(kernelTokens), tokens), e.c(256), e.c(k));
 }
 
-/// The microkernels of all results of the group, block by block of the inputs (a chain goes on
-/// where the block before left its sum), then the epilogue.
-void PanelsEmitter::emitTile(const Group &group, Value tokens, Value panels, Value panel,
-                             Value firstToken) {
+/// Results whose weights are floats: the microkernels of all of them, block by block of the inputs
+/// (a chain goes on where the block before left its sum). Sums are [result][panel][token][16],
+/// results `mostPanels` panels apart.
+void PanelsEmitter::emitFloats(const Group &group, Value tokens, Value panels, Value panel,
+                               Value firstToken) {
+  if (llvm::all_of(group.results, [&](unsigned r) { return isEncoded(r); }))
+    return;
   auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
   int64_t inputs = input.getColumns();
   Value x = e.rowAddress(linear.getX(), firstToken);
   Value panelTile = e.mul(tokens, e.c(panelRows * 4)); // bytes of one panel's sums
-  Value resultTile = e.mul(panels, panelTile);
+  Value resultTile = e.mul(panelTile, e.c(mostPanels));
   e.loop(e.c(0), e.mul(resultTile, e.c(group.results.size())), panelRows * 4, [&](Value i) {
     e.store(e.constant(e.vec(panelRows), 0), e.at(tile, i), KVASIR_ALIGNMENT);
   });
@@ -297,22 +298,38 @@ void PanelsEmitter::emitTile(const Group &group, Value tokens, Value panels, Val
   e.loopBy(e.c(0), e.c(inputs), atOnce, [&](Value k) {
     Value some = e.minimum(atOnce, e.sub(e.c(inputs), k));
     for (auto [index, result] : llvm::enumerate(group.results)) {
+      if (isEncoded(result))
+        continue;
       Value weight = linear.getWeights()[result];
       Type element = cast<llm::WeightType>(weight.getType()).getElementType();
       Shape shape{element, inputs, input.getRowBytes()};
       Value base = e.at(e.operand(weight), e.mul(panel, e.c(shape.panelBytes())));
       base = e.at(base, e.mul(k, e.c(panelRows * bytesOf(element))));
       Value sums = e.at(tile, e.mul(resultTile, e.c(index)));
-      func::FuncOp function = LinearEmitter(e, shape).dispatcher();
-      e.loop(e.c(0), panels, mostPanels, [&](Value p) {
-        Value count = e.minimum(e.c(mostPanels), e.sub(panels, p));
-        func::CallOp::create(e.b, function,
-                             ValueRange{e.at(x, e.mul(k, e.c(4))),
-                                        e.at(base, e.mul(p, e.c(shape.panelBytes()))),
-                                        e.at(sums, e.mul(p, panelTile)), tokens, count, some});
-      });
+      func::CallOp::create(e.b, LinearEmitter(e, shape).dispatcher(),
+                           ValueRange{e.at(x, e.mul(k, e.c(4))), base, sums, tokens, panels, some});
     }
   });
+}
+
+void PanelsEmitter::emitEncoded(unsigned result, Value tokens, Value panel, Value firstToken,
+                                Value sums) {
+  Value weight = linear.getWeights()[result];
+  auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
+  EncodedLinear function(e, cast<llm::WeightType>(weight.getType()), input);
+  Value unit = e.at(e.operand(weight),
+                    e.mul(e.div(panel, e.c(mostPanels)), e.c(function.unitBytes())));
+  function.emit(e.rowAddress(linear.getX(), firstToken), unit, sums, tokens);
+}
+
+/// The sums of all results of the group, then the epilogue.
+void PanelsEmitter::emitTile(const Group &group, Value tokens, Value panels, Value panel,
+                             Value firstToken) {
+  Value resultTile = e.mul(tokens, e.c(mostPanels * panelRows * 4));
+  emitFloats(group, tokens, panels, panel, firstToken);
+  for (auto [index, result] : llvm::enumerate(group.results))
+    if (isEncoded(result))
+      emitEncoded(result, tokens, panel, firstToken, e.at(tile, e.mul(resultTile, e.c(index))));
   e.loop(e.c(0), panels, 1, [&](Value p) {
     Value column = e.mul(e.add(panel, p), e.c(panelRows * 4));
     e.loop(e.c(0), tokens, 1, [&](Value t) {

@@ -58,6 +58,10 @@ Value PhaseEmitter::operand(Value blockArgument) {
 Value PhaseEmitter::bufferRow(Value buffer, Value row) {
   auto type = cast<step::BufferType>(buffer.getType());
   Value base = operand(buffer);
+  if (int64_t rows = type.getTileRows(); rows > 1)
+    return type.getExtent() == step::Extent::one
+               ? base
+               : at(base, mul(div(row, c(rows)), c(type.getTile().bytes)));
   return type.getExtent() == step::Extent::one ? base : at(base, mul(row, c(type.getRowBytes())));
 }
 
@@ -93,6 +97,12 @@ Value PhaseEmitter::pageOf(Value cache, Value request, Value position) {
   return at(operand(cache), mul(page, c(type.getPageBytes())));
 }
 
+Value PhaseEmitter::phaseStack(int64_t bytes) {
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(&function.getBody().front());
+  return stack(bytes);
+}
+
 std::pair<Value, Value> PhaseEmitter::ownRange(Value count) {
   Value first = div(mul(count, worker), workers);
   Value last = div(mul(count, add(worker, c(1))), workers);
@@ -115,6 +125,18 @@ void PhaseEmitter::copyRow(Value from, Value to, int64_t columns) {
   int64_t lanes = lanesFor(columns);
   loop(c(0), c(columns * 4), lanes * 4,
        [&](Value i) { store(load(vec(lanes), at(from, i)), at(to, i)); });
+}
+
+func::FuncOp PhaseEmitter::declareOnce(const std::string &name, ArrayRef<Type> inputs,
+                                       llvm::function_ref<void(ValueRange)> body) {
+  auto module = function->getParentOfType<ModuleOp>();
+  if (auto known = module.lookupSymbol<func::FuncOp>(name))
+    return known;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(function);
+  auto declared = declareInternal(name, inputs);
+  body(declared.getArguments());
+  return declared;
 }
 
 void PhaseEmitter::emit() {
@@ -146,7 +168,6 @@ void PhaseEmitter::emitRowsPhase() {
         emitRow(&op, row);
     for (auto write : body.getOps<step::WriteOp>())
       if (write.getBuffer() != homeOf(write.getValue()))
-        copyRow(rowAddress(write.getValue(), row), bufferRow(write.getBuffer(), row),
-                featuresOf(write.getValue()));
+        copyBufferRow(homeOf(write.getValue()), write.getBuffer(), row);
   });
 }

@@ -31,7 +31,8 @@ public:
   //--- operands
   /// The pointer handed in for a block argument of the phase.
   Value operand(Value blockArgument);
-  /// The address of row `row` of a value that lies in a buffer.
+  /// The address of row `row` of a value that lies in a buffer; of quantized rows that of the
+  /// tile that holds it.
   Value rowAddress(Value value, Value row);
   /// The address of row `row` of a buffer argument.
   Value bufferRow(Value buffer, Value row);
@@ -49,8 +50,15 @@ public:
   Value emitElementwise(mlir::Operation *op, ValueRange operands);
   Value emitActivation(llm::ActivationKind kind, Value x);
   void copyRow(Value from, Value to, int64_t columns);
+  /// Row `row` of a buffer to the same row of another of the same columns, quantized or not.
+  void copyBufferRow(Value from, Value to, Value row);
   /// Adds a function of the module's own before the insertion point and moves into its body.
   mlir::func::FuncOp declareInternal(llvm::StringRef name, llvm::ArrayRef<Type> inputs);
+  /// The function of that name before this phase, made by `body` if it is not there yet.
+  mlir::func::FuncOp declareOnce(const std::string &name, llvm::ArrayRef<Type> inputs,
+                                 llvm::function_ref<void(ValueRange)> body);
+  /// `bytes` of the phase function's stack, 64-byte aligned; also from within loops of it.
+  Value phaseStack(int64_t bytes);
   /// [first, last) of `count` things that this worker owns.
   std::pair<Value, Value> ownRange(Value count);
 
@@ -65,6 +73,7 @@ private:
   void emitSerialPhase();
 
   void emitEmbedding(llm::EmbeddingOp op, Value row);
+  void emitQuantizeRows(llm::QuantizeRowsOp op, Value row);
   void emitSelectRows(llm::SelectRowsOp op, Value row);
   void emitRmsNorm(llm::RmsNormOp op, Value row);
   void emitLayerNorm(llm::LayerNormOp op, Value row);
@@ -89,6 +98,10 @@ void emitSerial(PhaseEmitter &e);
 
 inline int64_t featuresOf(Value value) {
   return llvm::cast<mlir::RankedTensorType>(value.getType()).getDimSize(1);
+}
+/// The type of values in rows or in panels of 16: encoded weights lie in rows as f32 (the naive path).
+inline Type plainType(llm::WeightType type) {
+  return type.getEncoding() ? mlir::Float32Type::get(type.getContext()) : type.getElementType();
 }
 inline int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
 

@@ -1,5 +1,6 @@
 // Ops on rows: norms, rotary embedding, embedding, cache writes, elementwise ops.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Encoded.h"
 #include "PhaseEmitter.h"
 
 #include "kvasir-c/abi.h"
@@ -13,6 +14,7 @@ using namespace kvasir::cpu;
 void PhaseEmitter::emitRow(Operation *op, Value row) {
   llvm::TypeSwitch<Operation *>(op)
       .Case<llm::EmbeddingOp>([&](auto o) { emitEmbedding(o, row); })
+      .Case<llm::QuantizeRowsOp>([&](auto o) { emitQuantizeRows(o, row); })
       .Case<llm::SelectRowsOp>([&](auto o) { emitSelectRows(o, row); })
       .Case<llm::RmsNormOp>([&](auto o) { emitRmsNorm(o, row); })
       .Case<llm::LayerNormOp>([&](auto o) { emitLayerNorm(o, row); })
@@ -27,12 +29,22 @@ void PhaseEmitter::emitEmbedding(llm::EmbeddingOp op, Value row) {
   auto input = op.getIndex().getDefiningOp<step::InputOp>();
   Value index = loadInt(inputArray(input.getKind()), row);
   Value base = operand(op.getTable()), out = rowAddress(op.getResult(), row);
-  int64_t columns = table.getColumns(), bytes = bytesOf(table.getElementType());
+  int64_t columns = table.getColumns();
+  if (std::optional<Encoding> encoding = table.getEncoding();
+      encoding && op.getLayout() == llm::WeightLayout::panel32) {
+    Panel32 panel(*encoding, columns);
+    loop(c(0), c(columns), 1, [&](Value k) {
+      store(loadEncoded(*this, *encoding, panel, base, index, k), at(out, mul(k, c(4))));
+    });
+    return;
+  }
+  Type element = plainType(table);
+  int64_t bytes = bytesOf(element);
   if (op.getLayout() == llm::WeightLayout::panel16) {
     Value panel = mul(div(index, c(panelRows)), c(panelRows * columns * bytes));
     Value lane = at(base, add(panel, mul(rem(index, c(panelRows)), c(bytes))));
     loop(c(0), c(columns), 1, [&](Value k) {
-      Value x = loadAs(table.getElementType(), at(lane, mul(k, c(panelRows * bytes))), 0);
+      Value x = loadAs(element, at(lane, mul(k, c(panelRows * bytes))), 0);
       store(x, at(out, mul(k, c(4))));
     });
     return;
@@ -40,7 +52,7 @@ void PhaseEmitter::emitEmbedding(llm::EmbeddingOp op, Value row) {
   int64_t lanes = lanesFor(columns);
   Value from = at(base, mul(index, c(columns * bytes)));
   loop(c(0), c(columns), lanes, [&](Value k) {
-    Value x = loadAs(table.getElementType(), at(from, mul(k, c(bytes))), lanes);
+    Value x = loadAs(element, at(from, mul(k, c(bytes))), lanes);
     store(x, at(out, mul(k, c(4))));
   });
 }

@@ -29,6 +29,8 @@ private:
 
   void emitRow(Operation *op, Value row);
   void emitLinear(llm::LinearOp op, Value row);
+  Value getQuantized(Value x, step::BufferType type, Value row, Value i);
+  void emitQuantizeRows(llm::QuantizeRowsOp op, Value row);
   void emitRmsNorm(llm::RmsNormOp op, Value row);
   void emitLayerNorm(llm::LayerNormOp op, Value row);
   void emitRope(llm::RopeOp op, Value row);
@@ -47,23 +49,63 @@ Value SerialEmitter::sum(int64_t n, llvm::function_ref<Value(Value)> term) {
   })[0];
 }
 
+/// The value that a quantized row has in column i: its code times the scale of the group.
+Value SerialEmitter::getQuantized(Value x, step::BufferType type, Value row, Value i) {
+  Value lane = e.rem(row, e.c(16));
+  Value code = e.add(e.mul(e.div(i, e.c(32)), e.c(512)), e.add(e.mul(lane, e.c(32)), e.rem(i, e.c(32))));
+  Value group = e.div(i, e.c(type.getQuantized().getGroup()));
+  Value scale = e.at(e.at(x, type.getTile().scales), e.mul(e.add(e.mul(group, e.c(16)), lane), e.c(4)));
+  Value integer = e.signExtend(e.i32(), e.load(e.i8(), e.at(x, code)));
+  return e.fmul(e.toFloat(integer), e.load(e.f32(), scale));
+}
+
 void SerialEmitter::emitLinear(llm::LinearOp op, Value row) {
   Value x = e.rowAddress(op.getX(), row);
+  auto input = cast<step::BufferType>(homeOf(op.getX()).getType());
+  auto getInput = [&](Value i) {
+    return input.getQuantized() ? getQuantized(x, input, row, i) : get(x, i);
+  };
   for (auto [index, weight] : llvm::enumerate(op.getWeights())) {
     auto type = cast<llm::WeightType>(weight.getType());
-    int64_t k = type.getColumns(), bytes = bytesOf(type.getElementType());
+    Type element = plainType(type);
+    int64_t k = type.getColumns(), bytes = bytesOf(element);
     Value out = e.rowAddress(op.getResult(index), row);
     e.loop(e.c(0), e.c(type.getRows()), 1, [&](Value n) {
       Value w = e.at(e.operand(weight), e.mul(n, e.c(k * bytes)));
       Value dot = sum(k, [&](Value i) {
-        Value v = e.loadAs(type.getElementType(), e.at(w, e.mul(i, e.c(bytes))), 0);
-        return e.fmul(get(x, i), v);
+        Value v = e.loadAs(element, e.at(w, e.mul(i, e.c(bytes))), 0);
+        return e.fmul(getInput(i), v);
       });
       if (!op.getBiases().empty())
         dot = e.fadd(dot, get(e.operand(op.getBiases()[index]), n));
       put(dot, out, n);
     });
   }
+}
+
+/// Codes and scales only: sums are for those who multiply integers.
+void SerialEmitter::emitQuantizeRows(llm::QuantizeRowsOp op, Value row) {
+  auto type = cast<step::BufferType>(homeOf(op.getResult()).getType());
+  int64_t columns = type.getColumns(), group = type.getQuantized().getGroup();
+  Value x = e.rowAddress(op.getX(), row), tile = e.rowAddress(op.getResult(), row);
+  Value lane = e.rem(row, e.c(16));
+  e.loop(e.c(0), e.c(columns), group, [&](Value first) {
+    Value last = e.minimum(e.add(first, e.c(group)), e.c(columns));
+    Value most = e.fold(first, last, 1, {e.f(0)}, [&](Value i, ValueRange m) -> SmallVector<Value> {
+      return {e.fmax(m[0], e.fabs(get(x, i)))};
+    })[0];
+    Value none = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OEQ, most, e.f(0));
+    Value inverse = e.select(none, e.f(0), e.fdiv(e.f(127), most));
+    Value slot = e.add(e.mul(e.div(first, e.c(group)), e.c(16)), lane);
+    e.store(e.fdiv(most, e.f(127)), e.at(e.at(tile, type.getTile().scales), e.mul(slot, e.c(4))));
+    e.loop(first, last, 1, [&](Value i) {
+      Value code = e.fmin(e.round(e.fmul(get(x, i), inverse)), e.f(127));
+      code = e.fmax(code, e.f(-127));
+      Value place = e.add(e.mul(e.div(i, e.c(32)), e.c(512)),
+                          e.add(e.mul(lane, e.c(32)), e.rem(i, e.c(32))));
+      e.store(arith::FPToSIOp::create(e.b, e.i8(), code), e.at(tile, place));
+    });
+  });
 }
 
 void SerialEmitter::emitRmsNorm(llm::RmsNormOp op, Value row) {
@@ -205,6 +247,7 @@ void SerialEmitter::emitElementwise(Operation *op, Value row) {
 void SerialEmitter::emitRow(Operation *op, Value row) {
   llvm::TypeSwitch<Operation *>(op)
       .Case<llm::LinearOp>([&](auto o) { emitLinear(o, row); })
+      .Case<llm::QuantizeRowsOp>([&](auto o) { emitQuantizeRows(o, row); })
       .Case<llm::RmsNormOp>([&](auto o) { emitRmsNorm(o, row); })
       .Case<llm::LayerNormOp>([&](auto o) { emitLayerNorm(o, row); })
       .Case<llm::RopeOp>([&](auto o) { emitRope(o, row); })

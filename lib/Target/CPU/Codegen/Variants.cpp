@@ -6,11 +6,11 @@
 
 namespace kvasir::target {
 
-static CPUVariant makeVariant(std::string name, std::string tune, int vectorBits, int registers,
-                              std::vector<std::string> features) {
+static CPUVariant makeVariant(std::string name, std::string cpu, std::string tune, int vectorBits,
+                              int registers, std::vector<std::string> features) {
   CPUVariant variant;
-  variant.name = name;
-  variant.cpu = std::move(name);
+  variant.name = std::move(name);
+  variant.cpu = std::move(cpu);
   variant.tune = std::move(tune);
   variant.vectorBits = vectorBits;
   variant.registers = registers;
@@ -26,8 +26,16 @@ static std::vector<CPUVariant> makeVariants() {
   std::vector<std::string> v4 = v3;
   for (const char *feature : {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"})
     v4.push_back(feature);
-  return {makeVariant("x86-64-v4", "icelake-server", 512, 32, std::move(v4)),
-          makeVariant("x86-64-v3", "haswell", 256, 16, std::move(v3))};
+  std::vector<std::string> v4Dot = v4, v3Dot = v3;
+  v4Dot.push_back("avx512vnni");
+  v3Dot.push_back("avxvnni");
+  std::vector<CPUVariant> variants = {
+      makeVariant("x86-64-v4-vnni", "x86-64-v4", "icelake-server", 512, 32, std::move(v4Dot)),
+      makeVariant("x86-64-v4", "x86-64-v4", "icelake-server", 512, 32, std::move(v4)),
+      makeVariant("x86-64-v3-vnni", "x86-64-v3", "alderlake", 256, 16, std::move(v3Dot)),
+      makeVariant("x86-64-v3", "x86-64-v3", "haswell", 256, 16, std::move(v3))};
+  variants[0].dotProducts = variants[2].dotProducts = true;
+  return variants;
 }
 
 llvm::ArrayRef<CPUVariant> cpuVariants() {

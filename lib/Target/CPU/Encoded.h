@@ -1,0 +1,59 @@
+// Decoding of weights in layout panel32: the codes and scales of some rows as vectors.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#ifndef KVASIR_LIB_TARGET_CPU_ENCODED_H
+#define KVASIR_LIB_TARGET_CPU_ENCODED_H
+
+#include "Emitter.h"
+
+#include "kvasir/Encoding/Encoding.h"
+
+namespace kvasir::cpu {
+
+/// Some neighbouring rows of a unit that a vector holds: `count` (16 or 8) from `first` on.
+struct RowSet {
+  int64_t first, count;
+};
+
+/// The codes of the 8 steps (of 4 columns) of one piece for the rows of a set. Lines are loaded when a
+/// step first needs them.
+class PieceCodes {
+public:
+  /// `piece`: address of the piece.
+  PieceCodes(Emitter &e, const Encoding &encoding, Value piece, RowSet rows);
+
+  /// vector<4 * rows x i8>: byte 4 * r + j is the unsigned byte of row r, column 4 * step + j. That
+  /// of codebooks is the integer plus 128.
+  Value bytes(int64_t step);
+  /// vector<rows x f32>: the value of column 4 * step + column before scaling (code - offset, or that of
+  /// the codebook) plus `byteOffset` of encodings with integers.
+  Value values(int64_t step, int64_t column);
+
+private:
+  Value codes(int64_t step); // vector<rows x i32> of four codes each
+  Value lookUp(Value codes);
+
+  Emitter &e;
+  const Encoding &encoding;
+  Value piece;
+  RowSet rows;
+  llvm::SmallVector<Value> lines, steps;
+};
+
+/// What belongs to a group of columns, for the rows of a set; all vectors of f32.
+struct GroupScales {
+  Value scale;      ///< of the code's integer, `scaleFactor` included
+  Value minimum;    ///< subtracted from the scaled code; null if there is none
+  Value zeroPoints; ///< i32, instead of an offset; null if there are none
+};
+
+/// `fields`: address of the block's fields (or of the unit's header). `group`: index in the block.
+GroupScales loadScales(Emitter &e, const Encoding &encoding, const Panel32 &panel, Value fields,
+                       Value group, RowSet rows);
+
+/// One decoded value, f32: column `column` (i64) of row `row` (i64) of the matrix at `base`.
+Value loadEncoded(Emitter &e, const Encoding &encoding, const Panel32 &panel, Value base, Value row,
+                  Value column);
+
+} // namespace kvasir::cpu
+
+#endif // KVASIR_LIB_TARGET_CPU_ENCODED_H

@@ -1,0 +1,362 @@
+// Microkernels of linear layers whose weights are encoded: integer sums of bytes where inputs are
+// quantized, else decoded weights in f32. See docs/Rationale/CPU.md for the choice of tiles.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "EncodedLinear.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace kvasir;
+using namespace kvasir::cpu;
+
+/// Bytes of weights ahead of the loads that are prefetched.
+constexpr int64_t prefetchDistance = 6144;
+constexpr int64_t stepColumns = 4, lineBytes = 64;
+/// Bytes of one piece of a tile of quantized rows: 32 columns of 16 tokens.
+constexpr int64_t inputPieceBytes = pieceColumns * tileTokens;
+
+/// Of a kernel. Of f32 inputs there is only `x`, of quantized ones `x` are the codes.
+struct EncodedLinear::Arguments {
+  Value x, scales, sums, scaledSums; // parts of a tile of inputs, at the kernel's first token
+  Value unit, tile, halfTile;        // halfTile: bytes from one half's sums to the other's
+  Value blocks;                      // whole blocks
+};
+
+/// Columns of one group of the weights and of the inputs: one integer sum for each row and token.
+struct EncodedLinear::Chunk {
+  const Arguments &arguments;
+  int64_t tokens;
+  ArrayRef<RowSet> sets;
+  SmallVector<GroupScales> scales; // of each set
+  Value inputColumn;               // first column of the chunk, in the row
+};
+
+EncodedLinear::EncodedLinear(PhaseEmitter &e, llm::WeightType weight, step::BufferType x)
+    : e(e), encoding(*weight.getEncoding()), panel(encoding, weight.getColumns()), x(x),
+      rows(x.getQuantized()) {
+  if (rows)
+    chunkColumns = encoding.group ? std::min<int64_t>(encoding.group, rows.getGroup())
+                                  : rows.getGroup();
+}
+
+std::string EncodedLinear::name() const {
+  std::string name = "encoded_" + encoding.name();
+  llvm::raw_string_ostream os(name);
+  if (rows)
+    os << "_x" << rows.getGroup() << "_" << rows.getSums() << "_" << rows.getFactor() << "_tail"
+       << panel.paddedColumns % panel.blockColumns;
+  else
+    os << "_k" << panel.columns << "_x" << x.getRowBytes();
+  return name;
+}
+
+int64_t EncodedLinear::setsTogether(int64_t tokens) const {
+  int64_t all = unitRows / lanes(), most = e.variant.vectorBits >= 512 ? 24 : 8;
+  int64_t sets = all;
+  while (sets > 1 && sets * tokens > most)
+    sets /= 2;
+  return sets;
+}
+
+bool EncodedLinear::isCarried(int64_t tokens) const {
+  int64_t all = unitRows / lanes() * tokens;
+  if (!rows)
+    return all <= (e.variant.vectorBits >= 512 ? 24 : 8);
+  return 2 * all <= (e.variant.vectorBits >= 512 ? 24 : 8);
+}
+
+//===----------------------------------------------------------------------===//
+// Integer sums
+//===----------------------------------------------------------------------===//
+
+/// The negative sum of the chunk's inputs of a token: f32, or i32 times the factor; in all lanes.
+Value EncodedLinear::sumOfInputs(const Chunk &chunk, Value sums, int64_t token, bool integer) {
+  Value first = e.mul(e.div(chunk.inputColumn, e.c(rows.getSums())), e.c(tileTokens * 4));
+  Value total;
+  for (int64_t i = 0; i < chunkColumns / rows.getSums(); ++i) {
+    Value address = e.at(e.at(sums, first), (i * tileTokens + token) * 4);
+    Value sum = e.load(integer ? e.i32() : e.f32(), address);
+    total = !total ? sum : integer ? e.add(total, sum) : e.fadd(total, sum);
+  }
+  return e.splat(total, lanes());
+}
+
+/// The part of the sums that takes offsets and zero points back, for [set][token].
+SmallVector<Value> EncodedLinear::startChunk(const Chunk &chunk) {
+  Type type = e.vec(lanes(), e.i32());
+  SmallVector<Value> result(chunk.sets.size() * chunk.tokens);
+  bool zeroPoints = encoding.minimum == MinimumKind::zeroPoint;
+  int64_t offset = encoding.byteOffset() / rows.getFactor();
+  for (int64_t t = 0; t < chunk.tokens; ++t) {
+    Value sum;
+    if (offset || zeroPoints)
+      sum = sumOfInputs(chunk, chunk.arguments.sums, t, true);
+    for (auto [s, scales] : llvm::enumerate(chunk.scales)) {
+      Value start = !sum          ? e.integer(type, 0)
+                    : zeroPoints  ? e.mul(sum, scales.zeroPoints)
+                    : offset == 1 ? sum
+                                  : e.mul(sum, e.integer(type, offset));
+      result[s * chunk.tokens + t] = start;
+    }
+  }
+  return result;
+}
+
+void EncodedLinear::addPiece(const Chunk &chunk, Value address, Value x, int64_t firstStep,
+                             int64_t steps, MutableArrayRef<Value> integers) {
+  Type bytes = e.vec(lanes() * 4, e.i8());
+  int64_t most = encoding.codes == CodeKind::linear ? (1 << encoding.bits) - 1 : 255;
+  SmallVector<PieceCodes> codes;
+  for (RowSet set : chunk.sets)
+    codes.emplace_back(e, encoding, address, set);
+  for (int64_t step = firstStep; step < firstStep + steps; ++step) {
+    SmallVector<Value> weights;
+    for (PieceCodes &code : codes)
+      weights.push_back(code.bytes(step));
+    for (int64_t t = 0; t < chunk.tokens; ++t) {
+      Value word = e.load(e.i32(), e.at(x, t * pieceColumns + step * stepColumns));
+      Value input = e.bitcast(bytes, e.splat(word, lanes()));
+      for (auto [s, weight] : llvm::enumerate(weights)) {
+        Value &sum = integers[s * chunk.tokens + t];
+        sum = e.dot(sum, weight, input, most, e.variant.dotProducts);
+      }
+    }
+  }
+}
+
+void EncodedLinear::finishChunk(const Chunk &chunk, ArrayRef<Value> integers,
+                                MutableArrayRef<Value> sums) {
+  Value place = e.mul(e.div(chunk.inputColumn, e.c(rows.getGroup())), e.c(tileTokens * 4));
+  Value inputScales = e.at(chunk.arguments.scales, place);
+  for (int64_t t = 0; t < chunk.tokens; ++t) {
+    Value inputScale = e.splat(e.load(e.f32(), e.at(inputScales, t * 4)), lanes());
+    Value inputs;
+    if (chunk.scales.front().minimum)
+      inputs = sumOfInputs(chunk, chunk.arguments.scaledSums, t, false);
+    for (auto [s, scales] : llvm::enumerate(chunk.scales)) {
+      Value &sum = sums[s * chunk.tokens + t];
+      Value integer = e.toFloat(integers[s * chunk.tokens + t]);
+      sum = e.fma(integer, e.fmul(scales.scale, inputScale), sum);
+      if (scales.minimum)
+        sum = e.fma(scales.minimum, inputs, sum);
+    }
+  }
+}
+
+/// `columns` of a block from `column` (i64) on: one chunk, or those of one piece.
+void EncodedLinear::emitIntegerSpan(int64_t tokens, const Arguments &arguments, Value block,
+                                    Value address, Value column, int64_t columns,
+                                    ArrayRef<RowSet> sets, MutableArrayRef<Value> sums) {
+  Value fields = panel.fieldsInHeader ? arguments.unit : address;
+  Value row = e.add(e.mul(block, e.c(panel.blockColumns)), column);
+  Value piece = e.div(column, e.c(pieceColumns));
+  Value codes = e.at(e.at(address, panel.fieldBytes), e.mul(piece, e.c(panel.pieceBytes)));
+  Value inputs = e.at(arguments.x, e.mul(e.div(row, e.c(pieceColumns)), e.c(inputPieceBytes)));
+  int64_t inPiece = std::min(chunkColumns, pieceColumns);
+  for (int64_t first = 0; first < pieceColumns; first += inPiece) {
+    Chunk chunk{arguments, tokens, sets, {}, e.add(row, e.c(first))};
+    Value group = panel.fieldsInHeader
+                      ? e.c(0)
+                      : e.div(e.add(column, e.c(first)), e.c(panel.groupColumns));
+    for (RowSet set : sets)
+      chunk.scales.push_back(loadScales(e, encoding, panel, fields, group, set));
+    SmallVector<Value> integers = startChunk(chunk);
+    if (columns <= pieceColumns)
+      addPiece(chunk, codes, inputs, first / stepColumns, inPiece / stepColumns, integers);
+    else
+      integers = e.fold(e.c(0), e.c(columns / pieceColumns), 1, integers,
+                        [&](Value p, ValueRange before) {
+                          SmallVector<Value> next(before);
+                          addPiece(chunk, e.at(codes, e.mul(p, e.c(panel.pieceBytes))),
+                                   e.at(inputs, e.mul(p, e.c(inputPieceBytes))), 0,
+                                   pieceColumns / stepColumns, next);
+                          return next;
+                        });
+    finishChunk(chunk, integers, sums);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Decoded weights
+//===----------------------------------------------------------------------===//
+
+/// Up to 32 columns of a block from `column` (i64) on.
+void EncodedLinear::emitFloatPiece(int64_t tokens, const Arguments &arguments, Value block,
+                                   Value address, Value column, int64_t columns,
+                                   ArrayRef<RowSet> sets, MutableArrayRef<Value> sums) {
+  Value fields = panel.fieldsInHeader ? arguments.unit : address;
+  Value piece = e.div(column, e.c(pieceColumns));
+  Value at = e.at(e.at(address, panel.fieldBytes), e.mul(piece, e.c(panel.pieceBytes)));
+  Value row = e.add(e.mul(block, e.c(panel.blockColumns)), column);
+  Value inputs = e.at(arguments.x, e.mul(row, e.c(4)));
+  int64_t inGroup = std::min(panel.groupColumns, pieceColumns);
+  SmallVector<PieceCodes> codes;
+  for (RowSet set : sets)
+    codes.emplace_back(e, encoding, at, set);
+  SmallVector<Value> scales(sets.size()), biases(sets.size());
+  for (int64_t i = 0; i < columns; ++i) {
+    SmallVector<Value> weights;
+    for (auto [s, set] : llvm::enumerate(sets)) {
+      if (i % inGroup == 0) {
+        Value group = panel.fieldsInHeader
+                          ? e.c(0)
+                          : e.div(e.add(column, e.c(i)), e.c(panel.groupColumns));
+        GroupScales group32 = loadScales(e, encoding, panel, fields, group, set);
+        scales[s] = group32.scale;
+        // What is added to scale * byte. The product with an offset is exact.
+        Value offset = group32.zeroPoints ? e.toFloat(group32.zeroPoints)
+                                          : e.constant(e.vec(lanes()), encoding.isInteger()
+                                                                           ? encoding.byteOffset()
+                                                                           : 0);
+        biases[s] = group32.minimum ? e.fneg(group32.minimum)
+                                    : e.fneg(e.fmul(group32.scale, offset));
+      }
+      Value code = codes[s].values(i / stepColumns, i % stepColumns);
+      weights.push_back(e.fma(code, scales[s], biases[s]));
+    }
+    for (int64_t t = 0; t < tokens; ++t) {
+      Value input = e.load(e.f32(), e.at(inputs, t * x.getRowBytes() + i * 4));
+      for (auto [s, weight] : llvm::enumerate(weights)) {
+        Value &sum = sums[s * tokens + t];
+        sum = e.fma(weight, e.splat(input, lanes()), sum);
+      }
+    }
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Blocks
+//===----------------------------------------------------------------------===//
+
+void EncodedLinear::emitSets(int64_t tokens, const Arguments &arguments, Value block, Value address,
+                             int64_t columns, ArrayRef<RowSet> sets, MutableArrayRef<Value> sums) {
+  auto emitSpan = [&](Value column, int64_t count, MutableArrayRef<Value> into) {
+    if (rows)
+      emitIntegerSpan(tokens, arguments, block, address, column, count, sets, into);
+    else
+      emitFloatPiece(tokens, arguments, block, address, column, count, sets, into);
+  };
+  int64_t span = rows ? std::max(chunkColumns, pieceColumns) : pieceColumns;
+  int64_t whole = columns / span * span;
+  if (whole > span) {
+    auto result = e.fold(e.c(0), e.c(whole), span, sums, [&](Value column, ValueRange before) {
+      SmallVector<Value> next(before);
+      emitSpan(column, span, next);
+      return next;
+    });
+    llvm::copy(result, sums.begin());
+  } else if (whole) {
+    emitSpan(e.c(0), span, sums);
+  }
+  if (columns > whole)
+    emitSpan(e.c(whole), columns - whole, sums);
+}
+
+/// Sums are [set][token]; those that are not carried lie in the tile.
+void EncodedLinear::emitBlock(int64_t tokens, const Arguments &arguments, Value block,
+                              int64_t columns, MutableArrayRef<Value> sums, bool carried) {
+  Value place = e.add(e.c(panel.headerBytes), e.mul(block, e.c(panel.blockBytes)));
+  Value address = e.at(arguments.unit, place);
+  for (int64_t ahead = 0; ahead < panel.blockBytes; ahead += lineBytes)
+    e.prefetch(e.at(address, ahead + prefetchDistance));
+  int64_t together = setsTogether(tokens), all = unitRows / lanes();
+  for (int64_t first = 0; first < all; first += together) {
+    SmallVector<RowSet> sets;
+    for (int64_t s = first; s < first + together; ++s)
+      sets.push_back({s * lanes(), lanes()});
+    if (carried) {
+      emitSets(tokens, arguments, block, address, columns, sets, sums);
+      continue;
+    }
+    SmallVector<Value> places, own;
+    for (RowSet set : sets) {
+      Value half = e.at(arguments.tile, e.mul(arguments.halfTile, e.c(set.first / halfRows)));
+      for (int64_t t = 0; t < tokens; ++t)
+        places.push_back(e.at(half, (t * halfRows + set.first % halfRows) * 4));
+    }
+    for (Value p : places)
+      own.push_back(e.load(e.vec(lanes()), p, lanes() * 4));
+    emitSets(tokens, arguments, block, address, columns, sets, own);
+    for (auto [sum, p] : llvm::zip(own, places))
+      e.store(sum, p, lanes() * 4);
+  }
+}
+
+void EncodedLinear::emitKernel(int64_t tokens, const Arguments &arguments) {
+  int64_t all = unitRows / lanes();
+  bool carried = isCarried(tokens);
+  Value zero = e.constant(e.vec(lanes()), 0);
+  auto eachPlace = [&](llvm::function_ref<void(int64_t, Value)> body) {
+    for (int64_t s = 0; s < all; ++s) {
+      int64_t first = s * lanes();
+      Value half = e.at(arguments.tile, e.mul(arguments.halfTile, e.c(first / halfRows)));
+      for (int64_t t = 0; t < tokens; ++t)
+        body(s * tokens + t, e.at(half, (t * halfRows + first % halfRows) * 4));
+    }
+  };
+  SmallVector<Value> sums;
+  if (carried)
+    sums.assign(all * tokens, zero);
+  else
+    eachPlace([&](int64_t, Value place) { e.store(zero, place, lanes() * 4); });
+  sums = e.fold(e.c(0), arguments.blocks, 1, sums, [&](Value block, ValueRange before) {
+    SmallVector<Value> next(before);
+    emitBlock(tokens, arguments, block, panel.blockColumns, next, carried);
+    return next;
+  });
+  int64_t columns = rows ? panel.paddedColumns : panel.columns;
+  if (int64_t tail = columns % panel.blockColumns)
+    emitBlock(tokens, arguments, arguments.blocks, tail, sums, carried);
+  if (carried)
+    eachPlace([&](int64_t i, Value place) { e.store(sums[i], place, lanes() * 4); });
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+/// (x, scales, sums, scaled sums, unit, tile, half tile, blocks)
+func::FuncOp EncodedLinear::kernel(int64_t tokens) {
+  Type p = e.ptr(), i = e.i64();
+  return e.declareOnce(name() + "_m" + std::to_string(tokens), {p, p, p, p, p, p, i, i},
+                       [&](ValueRange a) {
+                         emitKernel(tokens, {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]});
+                       });
+}
+
+/// (x, scales, sums, scaled sums, unit, tile, tokens, blocks)
+func::FuncOp EncodedLinear::dispatcher() {
+  Type p = e.ptr(), i = e.i64();
+  return e.declareOnce(name(), {p, p, p, p, p, p, i, i}, [&](ValueRange a) {
+    Value halfTile = e.mul(a[6], e.c(halfRows * 4));
+    e.switchOn(
+        a[6], tileTokens,
+        [&](int64_t tokens) {
+          int64_t parts = llvm::divideCeil(tokens, kernelTokens());
+          for (int64_t part = 0, first = 0; part < parts; ++part) {
+            int64_t some = llvm::divideCeil(tokens - first, parts - part);
+            auto from = [&](Value base, int64_t bytes) { return e.at(base, first * bytes); };
+            func::CallOp::create(
+                e.b, kernel(some),
+                ValueRange{from(a[0], rows ? pieceColumns : x.getRowBytes()), from(a[1], 4),
+                           from(a[2], 4), from(a[3], 4), a[4], from(a[5], halfRows * 4), halfTile,
+                           a[7]});
+            first += some;
+          }
+        },
+        [] {});
+  });
+}
+
+void EncodedLinear::emit(Value inputs, Value unit, Value tile, Value tokens) {
+  int64_t columns = rows ? panel.paddedColumns : panel.columns;
+  Value blocks = e.c(columns / panel.blockColumns);
+  SmallVector<Value> arguments = {inputs, inputs, inputs, inputs, unit, tile, tokens, blocks};
+  if (rows) {
+    step::BufferType::Tile parts = x.getTile();
+    arguments[1] = e.at(inputs, parts.scales);
+    arguments[2] = e.at(inputs, parts.sums);
+    arguments[3] = e.at(inputs, parts.scaledSums);
+  }
+  func::CallOp::create(e.b, dispatcher(), arguments);
+}
