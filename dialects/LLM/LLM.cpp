@@ -81,8 +81,9 @@ static LogicalResult verifyStored(function_ref<InFlightDiagnostic()> emitError,
   if (isPart && (elementType.isInteger(8) || elementType.isInteger(32)))
     return success();
   if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
-    return emitError() << "expected values of f32, f16 or bf16, or encoded ones of a matrix, but got "
-                       << elementType;
+    return emitError()
+           << "expected values of f32, f16 or bf16, or encoded ones of a matrix, but got "
+           << elementType;
   return success();
 }
 
@@ -99,8 +100,8 @@ LogicalResult EncodedType::verify(function_ref<InFlightDiagnostic()> emitError, 
     return emitError() << "expected an encoding (" << llvm::join(kvasir::encodingNames(), ", ")
                        << "), but got '" << name << "'";
   if (encoding->name() != name)
-    return emitError() << "expected the encoding's own name '" << encoding->name()
-                       << "', but got '" << name << "'";
+    return emitError() << "expected the encoding's own name '" << encoding->name() << "', but got '"
+                       << name << "'";
   return success();
 }
 
@@ -221,8 +222,7 @@ LogicalResult WeightOp::verify() {
   if (int64_t head = getSource().getInterleaved())
     if (getSource().getTranspose() || getSource().getRow() % head != 0 ||
         type.getRows() % head != 0)
-      return emitOpError("weight_c4: expected whole heads of ")
-             << head << " rows, not transposed";
+      return emitOpError("weight_c4: expected whole heads of ") << head << " rows, not transposed";
   if (getSource().getTranspose() && isa<EncodedType>(stored.getElementType()))
     return emitOpError("weight_c5: expected encoded values that are not transposed");
   return verifyParts(*this);
@@ -293,7 +293,8 @@ static LogicalResult verifyQuantized(LinearOp linear, Int8RowsAttr rows) {
     auto type = cast<WeightType>(value.getType());
     std::optional<kvasir::Encoding> encoding = type.getEncoding();
     if (!encoding || !encoding->isInteger())
-      return linear.emitOpError("linear_c3: expected weights encoded as integers, but got ") << type;
+      return linear.emitOpError("linear_c3: expected weights encoded as integers, but got ")
+             << type;
     if (encoding->group && encoding->group % rows.getSums() != 0)
       return linear.emitOpError("linear_c3: expected groups that are multiples of ")
              << rows.getSums() << " columns, but got " << type;
@@ -316,8 +317,8 @@ LogicalResult LinearOp::verify() {
       return emitOpError("linear_c1: expected a weight of ")
              << features(result) << "x" << features(getX()) << ", but got " << type;
   }
-  auto rows = dyn_cast_or_null<Int8RowsAttr>(
-      cast<RankedTensorType>(getX().getType()).getEncoding());
+  auto rows =
+      dyn_cast_or_null<Int8RowsAttr>(cast<RankedTensorType>(getX().getType()).getEncoding());
   if (rows && failed(verifyQuantized(*this, rows)))
     return failure();
   if (getBiases().empty())

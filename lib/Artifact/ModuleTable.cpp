@@ -87,8 +87,10 @@ ElementType Dictionary::type(llvm::StringRef key) {
     return ElementType::f16;
   if (name == "bf16")
     return ElementType::bf16;
+  if (parseEncoding(name))
+    return ElementType::encoded;
   if (!name.empty() && name != "f32")
-    note(key, "f32, f16 or bf16");
+    note(key, "f32, f16, bf16 or an encoding");
   return ElementType::f32;
 }
 

@@ -47,26 +47,35 @@ llvm::Error parallelFor(uint64_t count, unsigned threads,
   return first;
 }
 
+/// An error when lines from `offset` on do not lie in the file.
+static llvm::Error checkPart(const WeightPlan &weight, const char *part, const SourceFile &file,
+                             uint64_t offset, const StoredLines &lines) {
+  bool overflow = false;
+  uint64_t bytes =
+      llvm::SaturatingMultiply(uint64_t(lines.lines), uint64_t(lines.lineBytes), &overflow);
+  if (!overflow && offset <= file.size() && bytes <= file.size() - offset)
+    return llvm::Error::success();
+  return llvm::createStringError(
+      "%sweight '%s' lies at bytes %llu to %llu of '%s', but the file has only %llu bytes; is it "
+      "complete?",
+      part, weight.name.c_str(), (unsigned long long)offset,
+      (unsigned long long)llvm::SaturatingAdd(offset, bytes), file.path().c_str(),
+      (unsigned long long)file.size());
+}
+
 llvm::Error checkSources(const WeightsPlan &plan, llvm::ArrayRef<SourceFile> files) {
   llvm::Error errors = llvm::Error::success();
+  auto check = [&](const WeightPlan &weight, const char *part, const StoredPart &place,
+                   const StoredLines &lines) {
+    errors = llvm::joinErrors(std::move(errors),
+                              checkPart(weight, part, files[place.file], place.offset, lines));
+  };
   for (const WeightPlan &weight : plan.weights) {
-    const SourceFile &file = files[weight.file];
-    bool overflow = false;
-    uint64_t elements =
-        llvm::SaturatingMultiply(weight.storedRows, weight.storedColumns, &overflow);
-    uint64_t bytes = elements;
-    if (!overflow)
-      bytes = llvm::SaturatingMultiply(weight.storedRows, weight.sourceRowBytes(), &overflow);
-    if (!overflow && weight.sourceOffset <= file.size() &&
-        bytes <= file.size() - weight.sourceOffset)
+    check(weight, "", {weight.file, weight.sourceOffset}, weight.sourceLines());
+    if (!weight.matrix || weight.matrix->format == StoredFormat::gguf)
       continue;
-    errors = llvm::joinErrors(
-        std::move(errors),
-        llvm::createStringError("weight '%s' lies at bytes %llu to %llu of '%s', but the file has "
-                                "only %llu bytes; is it complete?",
-                                weight.name.c_str(), (unsigned long long)weight.sourceOffset,
-                                (unsigned long long)llvm::SaturatingAdd(weight.sourceOffset, bytes),
-                                file.path().c_str(), (unsigned long long)file.size()));
+    check(weight, "scales of ", weight.scales, weight.matrix->scaleLines());
+    check(weight, "zero points of ", weight.zeros, weight.matrix->zeroLines());
   }
   return errors;
 }
@@ -157,7 +166,14 @@ void Packer::addChunks(uint32_t index, uint64_t chunkBytes) {
 void Packer::addEncodedChunks(uint32_t index, uint64_t chunkBytes) {
   const WeightPlan &weight = plan.weights[index];
   uint64_t unitFloats = unitRows * weight.columns * sizeof(float);
-  uint64_t rows = std::max<uint64_t>(1, chunkBytes / unitFloats) * unitRows;
+  uint64_t units = std::max<uint64_t>(1, chunkBytes / unitFloats);
+  if (weight.transpose || (weight.matrix && weight.matrix->isTransposed())) {
+    // Rows are columns of the file: more of them make reads longer.
+    uint64_t affordable =
+        settings.memoryCap / std::max(1u, settings.threads) / encodingBytes(weight, unitRows);
+    units = std::max<uint64_t>(units, std::min<uint64_t>(affordable, 16));
+  }
+  uint64_t rows = units * unitRows;
   threadBytes = std::max(threadBytes, encodingBytes(weight, std::min(rows, weight.rows)));
   for (uint64_t row = 0; row < weight.rows; row += rows) {
     Window window{row, std::min(rows, weight.rows - row), 0, weight.columns};
@@ -172,8 +188,8 @@ void Packer::addEncodedChunks(uint32_t index, uint64_t chunkBytes) {
 /// Encoded values, in units or decoded again.
 llvm::Error Packer::encode(const Chunk &chunk, Buffers &buffers) const {
   const WeightPlan &weight = plan.weights[chunk.weight];
-  if (llvm::Error error = readEncoded(weight, files[weight.file], chunk.window.row,
-                                      chunk.window.rows, buffers.rows))
+  if (llvm::Error error =
+          readEncoded(weight, files, chunk.window.row, chunk.window.rows, buffers.rows))
     return error;
   char *to = buffers.packed.data();
   if (weight.type == artifact::ElementType::encoded)

@@ -32,8 +32,8 @@ static llvm::Error readLines(const WeightPlan &weight, const SourceFile &file, u
 
 llvm::Error readStored(const WeightPlan &weight, const SourceFile &file, const Window &window,
                        char *to) {
-  uint64_t lineBytes = weight.sourceRowBytes();
-  if (weight.sourceType == artifact::ElementType::encoded)
+  uint64_t lineBytes = weight.sourceLines().lineBytes;
+  if (weight.matrix) // GGUF's blocks
     return readLines(weight, file, lineBytes, window.row, window.rows, 0, lineBytes, to);
   uint64_t element = elementSize(weight.sourceType);
   if (weight.transpose)
@@ -73,19 +73,62 @@ static llvm::Error quantize(const WeightPlan &weight, uint64_t row, uint64_t row
                                  weight.encoding->name().c_str());
 }
 
-llvm::Error readEncoded(const WeightPlan &weight, const SourceFile &file, uint64_t row,
+/// The bytes of a window, lines one after the other.
+static llvm::Error readWindow(const SourceFile &file, uint64_t start, const StoredLines &lines,
+                              const StoredWindow &window, std::vector<char> &to) {
+  char *at = atLeast(to, window.lines * window.bytes);
+  uint64_t first = start + window.line * lines.lineBytes + window.offset;
+  if (window.bytes == lines.lineBytes)
+    return file.read(at, window.lines * window.bytes, first);
+  for (int64_t i = 0; i < window.lines; ++i)
+    if (llvm::Error error =
+            file.read(at + i * window.bytes, window.bytes, first + i * lines.lineBytes))
+      return error;
+  return llvm::Error::success();
+}
+
+static const uint8_t *bytesOf(const std::vector<char> &buffer) {
+  return reinterpret_cast<const uint8_t *>(buffer.data());
+}
+
+/// Codes, scales and zero points of rows of the stored matrix.
+static llvm::Error readParts(const WeightPlan &weight, llvm::ArrayRef<SourceFile> files,
+                             uint64_t row, uint64_t rows, RowBuffers &buffers) {
+  const StoredMatrix &matrix = *weight.matrix;
+  if (llvm::Error error = readWindow(files[weight.file], weight.sourceOffset, matrix.codeLines(),
+                                     matrix.codeWindow(row, rows), buffers.stored))
+    return error;
+  if (llvm::Error error =
+          readWindow(files[weight.scales.file], weight.scales.offset, matrix.scaleLines(),
+                     matrix.scaleWindow(row, rows), buffers.scales))
+    return error;
+  if (llvm::Error error =
+          readWindow(files[weight.zeros.file], weight.zeros.offset, matrix.zeroLines(),
+                     matrix.zeroWindow(row, rows), buffers.zeros))
+    return error;
+  int64_t bad = readStoredRows(matrix, row, rows, bytesOf(buffers.stored), bytesOf(buffers.scales),
+                               bytesOf(buffers.zeros), buffers.rows);
+  if (bad < 0)
+    return llvm::Error::success();
+  return llvm::createStringError(
+      "row %llu of weight '%s' has a zero point other than %d, but the checkpoint says that its "
+      "quantization is symmetric; is its configuration that of these tensors?",
+      (unsigned long long)(row + bad), weight.name.c_str(), int(weight.encoding->offset));
+}
+
+llvm::Error readEncoded(const WeightPlan &weight, llvm::ArrayRef<SourceFile> files, uint64_t row,
                         uint64_t rows, RowBuffers &buffers) {
-  bool isEncoded = weight.sourceType == artifact::ElementType::encoded;
-  uint64_t rowBytes =
-      isEncoded ? weight.sourceRowBytes() : weight.columns * elementSize(weight.sourceType);
+  if (weight.matrix && weight.matrix->format != StoredFormat::gguf)
+    return readParts(weight, files, weight.row + row, rows, buffers);
+  uint64_t rowBytes = weight.matrix ? uint64_t(weight.matrix->codeLines().lineBytes)
+                                    : weight.columns * elementSize(weight.sourceType);
   char *stored = atLeast(buffers.stored, rows * rowBytes);
   Window window{row, rows, 0, weight.columns};
-  if (llvm::Error error = readStored(weight, file, window, stored))
+  if (llvm::Error error = readStored(weight, files[weight.file], window, stored))
     return error;
-  if (!isEncoded)
+  if (!weight.matrix)
     return quantize(weight, row, rows, buffers);
-  readGgufRows(reinterpret_cast<const uint8_t *>(stored), rows, weight.columns, *weight.encoding,
-               buffers.rows);
+  readGgufRows(bytesOf(buffers.stored), rows, weight.columns, *weight.encoding, buffers.rows);
   return llvm::Error::success();
 }
 

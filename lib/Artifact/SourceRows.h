@@ -7,6 +7,8 @@
 #include "WeightPlan.h"
 #include "kvasir/Encoding/Rows.h"
 
+#include "llvm/ADT/ArrayRef.h"
+
 #include <vector>
 
 namespace kvasir {
@@ -18,7 +20,7 @@ struct Window {
 
 /// Buffers that one thread uses again and again.
 struct RowBuffers {
-  std::vector<char> stored, arranged;
+  std::vector<char> stored, arranged, scales, zeros;
   std::vector<float> values;
   EncodedRows rows;
 };
@@ -39,7 +41,8 @@ llvm::Error readStored(const WeightPlan &weight, const SourceFile &file, const W
                        char *to);
 
 /// Reads rows of an encoded weight: into `buffers.rows`, floats are quantized.
-llvm::Error readEncoded(const WeightPlan &weight, const SourceFile &file, uint64_t row,
+/// `files` are those of the plan.
+llvm::Error readEncoded(const WeightPlan &weight, llvm::ArrayRef<SourceFile> files, uint64_t row,
                         uint64_t rows, RowBuffers &buffers);
 
 } // namespace kvasir

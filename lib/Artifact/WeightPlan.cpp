@@ -3,7 +3,7 @@
 #include "WeightPlan.h"
 
 #include "kvasir-c/abi.h"
-#include "kvasir/Encoding/Rows.h"
+#include "kvasir/Encoding/Stored.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -38,14 +38,14 @@ static void setSource(WeightPlan &plan, llm::SourceAttr source) {
   plan.row = source.getRow();
   plan.transpose = source.getTranspose();
   plan.interleaved = source.getInterleaved();
+  plan.matrix = source.getMatrix();
   plan.sourceType = convertType(stored.getElementType());
 }
 
-uint64_t WeightPlan::sourceRowBytes() const {
-  if (sourceType != artifact::ElementType::encoded)
-    return storedColumns * elementSize(sourceType);
-  GgufBlock block = *ggufBlock(*encoding);
-  return storedColumns / block.values * block.bytes;
+StoredLines WeightPlan::sourceLines() const {
+  if (matrix)
+    return matrix->codeLines();
+  return {int64_t(storedRows), int64_t(storedColumns * elementSize(sourceType))};
 }
 
 uint64_t WeightPlan::sourceRow(uint64_t weightRow) const {
@@ -84,13 +84,8 @@ static std::string checkEncoded(const WeightPlan &plan) {
                ? ""
                : "cannot be quantized to " + name + "; expected one of " +
                      llvm::join(quantizableEncodingNames(), ", ");
-  std::optional<GgufBlock> block = ggufBlock(*plan.encoding);
-  if (!block)
-    return "is stored as " + name + ", which no file format has";
-  if (plan.storedColumns % block->values != 0)
-    return "has " + std::to_string(plan.storedColumns) + " columns, expected a multiple of " +
-           std::to_string(block->values) + ", the block of " + name;
-  return "";
+  std::string problem = plan.matrix->problem();
+  return problem.empty() ? "" : "cannot be read from its file: " + problem;
 }
 
 static llvm::Error setEncoding(WeightPlan &plan, const Encoding &encoding) {
@@ -146,18 +141,37 @@ static llvm::Expected<WeightPlan> planWeight(llm::WeightOp op) {
   return plan;
 }
 
+namespace {
+/// Gives files their numbers.
+class Files {
+public:
+  explicit Files(WeightsPlan &plan) : plan(plan) {}
+  StoredPart place(llm::SourceAttr source) {
+    if (!source)
+      return {};
+    llvm::StringRef file = source.getFile().getValue();
+    auto [entry, isNew] = numbers.try_emplace(file, plan.files.size());
+    if (isNew)
+      plan.files.push_back(file.str());
+    return {entry->second, source.getOffset()};
+  }
+
+private:
+  WeightsPlan &plan;
+  llvm::StringMap<uint32_t> numbers;
+};
+} // namespace
+
 llvm::Expected<WeightsPlan> planWeights(llvm::ArrayRef<llm::WeightOp> weights) {
   WeightsPlan plan;
-  llvm::StringMap<uint32_t> files;
+  Files files(plan);
   for (llm::WeightOp op : weights) {
     auto weight = planWeight(op);
     if (!weight)
       return weight.takeError();
-    llvm::StringRef file = op.getSource().getFile().getValue();
-    auto [entry, isNew] = files.try_emplace(file, plan.files.size());
-    if (isNew)
-      plan.files.push_back(file.str());
-    weight->file = entry->second;
+    weight->file = files.place(op.getSource()).file;
+    weight->scales = files.place(op.getSource().getScales());
+    weight->zeros = files.place(op.getSource().getZeros());
     weight->offset = llvm::alignTo(plan.size, KVASIR_ALIGNMENT);
     plan.size = weight->offset + weight->size;
     if (plan.size > maxWeightBytes)

@@ -11,6 +11,12 @@
 
 namespace kvasir {
 
+/// Where the values of a tensor start.
+struct StoredPart {
+  uint32_t file = 0; ///< into WeightsPlan.files
+  uint64_t offset = 0;
+};
+
 /// A weight of `rows` x `columns` (a vector has one column).
 struct WeightPlan {
   std::string name;
@@ -33,12 +39,15 @@ struct WeightPlan {
   uint64_t unitBytes = 0;        ///< of layout panel32
   artifact::HashValue hash;
 
-  /// That of the weight, and of the stored values if `sourceType` says so. An
-  /// encoded weight that is not in layout panel32 is packed as f32.
+  /// That of the weight. An encoded weight that is not in layout panel32 is
+  /// packed as f32.
   std::optional<Encoding> encoding;
+  /// Of a source that is encoded already: how, and where its parts are.
+  std::optional<StoredMatrix> matrix;
+  StoredPart scales, zeros;
 
-  /// Bytes of a stored row.
-  uint64_t sourceRowBytes() const;
+  /// The source's values (codes) as lines of bytes.
+  StoredLines sourceLines() const;
   /// The stored row (column, when `transpose`) of a row of the weight.
   uint64_t sourceRow(uint64_t weightRow) const;
 };

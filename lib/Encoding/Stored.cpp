@@ -17,7 +17,7 @@ using llvm::support::endian::read16le;
 using llvm::support::endian::read32le;
 
 static constexpr std::pair<StringRef, StoredFormat> formatNames[] = {
-    {"gguf", StoredFormat::gguf},   {"gptq", StoredFormat::gptq},
+    {"gguf", StoredFormat::gguf},      {"gptq", StoredFormat::gptq},
     {"gptq_v2", StoredFormat::gptqV2}, {"awq", StoredFormat::awq},
     {"packed", StoredFormat::packed},  {"bytes", StoredFormat::bytes},
     {"mxfp4", StoredFormat::mxfp4}};
@@ -45,8 +45,7 @@ constexpr int64_t tileRows = 128;
 
 static int64_t perWord(const StoredMatrix &matrix) { return 32 / matrix.encoding.bits; }
 
-/// Whether the lines run along K: codes of a row lie in a column of the tensor.
-static bool isTransposed(StoredFormat format) {
+bool StoredMatrix::isTransposed() const {
   return format == StoredFormat::gptq || format == StoredFormat::gptqV2 ||
          format == StoredFormat::awq;
 }
@@ -87,10 +86,10 @@ static bool holds(StoredFormat format, const Encoding &encoding) {
 
 static std::string checkScales(const StoredMatrix &matrix) {
   int64_t n = matrix.rows, g = groups(matrix), rows = matrix.scaleRows;
-  if (isTransposed(matrix.format) ? rows == g && matrix.scaleColumns == n
-                                  : rows == n && matrix.scaleColumns == g)
+  if (matrix.isTransposed() ? rows == g && matrix.scaleColumns == n
+                            : rows == n && matrix.scaleColumns == g)
     return "";
-  std::string expected = isTransposed(matrix.format) ? shape(g, n) : shape(n, g);
+  std::string expected = matrix.isTransposed() ? shape(g, n) : shape(n, g);
   if (matrix.format == StoredFormat::bytes) {
     int64_t tiles = divideCeil(n, tileRows);
     if ((rows == 1 || rows == tiles) && matrix.scaleColumns == g)
@@ -110,8 +109,8 @@ std::string StoredMatrix::problem() const {
                                 : "expected a multiple of " + std::to_string(block) +
                                       " columns, but got " + std::to_string(columns);
   }
-  int64_t unit = format == StoredFormat::mxfp4 ? 32 : isTransposed(format) ? perWord(*this) : 1;
-  if (columns % unit != 0 || (isTransposed(format) && rows % unit != 0))
+  int64_t unit = format == StoredFormat::mxfp4 ? 32 : isTransposed() ? perWord(*this) : 1;
+  if (columns % unit != 0 || (isTransposed() && rows % unit != 0))
     return "expected multiples of " + std::to_string(unit) + " rows and columns, but got " +
            shape(rows, columns);
   bool widens = encoding.scale == ScaleKind::f32 && encoding.codes != CodeKind::e2m1;
@@ -151,8 +150,8 @@ StoredLines StoredMatrix::zeroLines() const {
   if (!zeros)
     return {};
   int64_t words = divideCeil(rows, perWord(*this));
-  return isTransposed(format) ? StoredLines{groups(*this), 4 * words}
-                              : StoredLines{words, 4 * groups(*this)};
+  return isTransposed() ? StoredLines{groups(*this), 4 * words}
+                        : StoredLines{words, 4 * groups(*this)};
 }
 
 StoredWindow StoredMatrix::codeWindow(int64_t row, int64_t count) const {
@@ -161,14 +160,14 @@ StoredWindow StoredMatrix::codeWindow(int64_t row, int64_t count) const {
     int64_t first = row / perWord(*this), last = divideCeil(row + count, perWord(*this));
     return {0, all.lines, 4 * first, 4 * (last - first)};
   }
-  if (isTransposed(format))
+  if (isTransposed())
     return {0, all.lines, 4 * row, 4 * count};
   return {row, count, 0, all.lineBytes};
 }
 
 StoredWindow StoredMatrix::scaleWindow(int64_t row, int64_t count) const {
   StoredLines all = scaleLines();
-  if (isTransposed(format))
+  if (isTransposed())
     return {0, all.lines, row * numberBytes(scaleType), count * numberBytes(scaleType)};
   if (all.lines == rows)
     return {row, count, 0, all.lineBytes};
@@ -183,7 +182,7 @@ StoredWindow StoredMatrix::zeroWindow(int64_t row, int64_t count) const {
   if (!zeros)
     return {};
   int64_t first = row / perWord(*this), last = divideCeil(row + count, perWord(*this));
-  if (isTransposed(format))
+  if (isTransposed())
     return {0, all.lines, 4 * first, 4 * (last - first)};
   return {first, last - first, 0, all.lineBytes};
 }
@@ -224,7 +223,7 @@ private:
 /// gptq and packed: a word has neighbouring columns of one row.
 void Reader::readWordsAlongK(const uint8_t *from) {
   int64_t per = perWord(matrix), words = divideCeil(to.columns, per);
-  bool transposed = isTransposed(matrix.format);
+  bool transposed = matrix.isTransposed();
   for (int64_t i = 0; i < words; ++i)
     for (int64_t r = 0; r < to.rows; ++r) {
       const uint8_t *word = from + 4 * (transposed ? i * to.rows + r : r * words + i);
@@ -291,7 +290,7 @@ void Reader::readScales(const uint8_t *from) {
   for (int64_t r = 0; r < to.rows; ++r)
     for (int64_t g = 0; g < all; ++g) {
       int64_t at = r * all + g;
-      if (isTransposed(matrix.format))
+      if (matrix.isTransposed())
         at = g * to.rows + r;
       else if (matrix.scaleRows != matrix.rows) // shared by rows
         at = (matrix.scaleRows == 1 ? 0 : (row + r) / tileRows - window.line) * all + g;
@@ -308,8 +307,8 @@ int64_t Reader::readZeros(const uint8_t *from) {
   for (int64_t r = 0; r < to.rows; ++r) {
     int64_t word = row % per + r;
     for (int64_t g = 0; g < all; ++g) {
-      int64_t at = isTransposed(matrix.format) ? g * lineWords + word / per : word / per * all + g;
-      unsigned zero = part(from + 4 * at, word % per) + lessOne;
+      int64_t at = matrix.isTransposed() ? g * lineWords + word / per : word / per * all + g;
+      unsigned zero = (part(from + 4 * at, word % per) + lessOne) & mask; // 0 is stored as -1
       if (!fixed)
         to.minimum[r * all + g] = zero;
       else if (zero != matrix.encoding.offset)

@@ -213,9 +213,9 @@ TEST_F(EncodedFailureTest, Plans) {
   expectFailure({"int4-g32", "f32", 32, 32}, "panel16",
                 "weight @w is encoded as int4-g32, but its layout is panel16");
   expectFailure({"q4_k", "encoded", 32, 320}, "panel32",
-                "weight @w has 320 columns, expected a multiple of 256, the block of q4_k");
+                "weight @w cannot be read from its file: expected a multiple of 256 columns, but got 320");
   expectFailure({"int4-g128", "encoded", 32, 128}, "panel32",
-                "weight @w is stored as int4-g128, which no file format has");
+                "weight @w cannot be read from its file: int4-g128 is not what format gguf holds");
   expectFailure({"int8", "f32", 1, 1 << 21}, "panel32",
                 "weight @w has 2097152 columns, but at most 1048576 can be encoded as int8");
   auto plain =

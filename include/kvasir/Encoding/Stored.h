@@ -49,6 +49,9 @@ struct StoredMatrix {
   /// Why such a matrix cannot be; empty if it can. Everything else expects an empty answer.
   std::string problem() const;
 
+  /// Whether a row of the matrix is a column of the tensors.
+  bool isTransposed() const;
+
   /// The shapes of the tensors in bytes; no lines for a tensor that the format does not have.
   StoredLines codeLines() const, scaleLines() const, zeroLines() const;
 
