@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Compiler.h"
 
+#include "dialects/LLM/LLM.h"
 #include "kvasir-c/kvasir.h"
 #include "kvasir/Artifact/Package.h"
+#include "kvasir/Encoding/Encoding.h"
+#include "kvasir/Import/GGUF.h"
 #include "kvasir/Import/HuggingFace.h"
 #include "kvasir/Pipeline/Pipeline.h"
 #include "kvasir/Pipeline/RegisterAll.h"
@@ -114,14 +117,35 @@ llvm::Error Compiler::checkCancelled() const {
   return llvm::Error::success();
 }
 
+/// Imports a checkpoint in any format that is read. A folder with a config.json is one of Hugging
+/// Face, whatever lies beside it.
+static llvm::Expected<ImportedModel> importCheckpoint(llvm::StringRef path,
+                                                      mlir::MLIRContext &context, bool tokenizer) {
+  if (!looksLikeHuggingFace(path) && looksLikeGguf(path))
+    return importGguf(path, context, {.readTokenizer = tokenizer});
+  return importHuggingFace(path, context, {.readTokenizer = tokenizer});
+}
+
 llvm::Error Compiler::importModel() {
-  HuggingFaceOptions importOptions;
-  importOptions.readTokenizer = options.tokenizer;
-  auto imported = importHuggingFace(options.input, context, importOptions);
+  auto imported = importCheckpoint(options.input, context, options.tokenizer);
   if (!imported)
     return imported.takeError();
   model = std::move(*imported);
   return llvm::Error::success();
+}
+
+/// The checkpoint that IR names and that is still there, or "": a GGUF file, or the folder of
+/// another checkpoint.
+static std::string checkpointOf(mlir::ModuleOp module) {
+  auto directory = module->getAttrOfType<mlir::StringAttr>("llm.directory");
+  auto weights = module.getOps<llm::WeightOp>();
+  if (!directory || weights.empty())
+    return "";
+  llvm::SmallString<256> file(directory.getValue());
+  llvm::sys::path::append(file, (*weights.begin()).getSource().getFile().getValue());
+  if (looksLikeGguf(file))
+    return file.str().str();
+  return looksLikeHuggingFace(directory.getValue()) ? directory.str() : "";
 }
 
 /// Reads IR. What the IR does not hold, the tokenizer, comes from the checkpoint
@@ -130,11 +154,10 @@ llvm::Error Compiler::parseModel() {
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(options.input, &context);
   if (!module)
     return llvm::createStringError("'%s' is not valid IR", options.input.c_str());
-  auto directory = (*module)->getAttrOfType<mlir::StringAttr>("llm.directory");
-  if (options.emit == Emit::artifact && directory && options.tokenizer &&
-      looksLikeHuggingFace(directory.getValue())) {
+  std::string checkpoint = checkpointOf(*module);
+  if (options.emit == Emit::artifact && !checkpoint.empty() && options.tokenizer) {
     mlir::MLIRContext other(makeRegistry());
-    auto imported = importHuggingFace(directory.getValue(), other);
+    auto imported = importCheckpoint(checkpoint, other, /*tokenizer=*/true);
     if (!imported)
       return imported.takeError();
     imported->module = nullptr; // before its context goes
@@ -157,14 +180,14 @@ llvm::Error Compiler::readModel() {
                                    path);
   if (!options.from.empty())
     return parseModel();
-  if (isDirectory)
+  if (isDirectory || looksLikeGguf(options.input))
     return importModel();
   if (llvm::StringRef(options.input).ends_with(".mlir"))
     return llvm::createStringError("'%s' is IR: say with --from which phase it comes from (%s)",
                                    path, phaseNames().c_str());
   return llvm::createStringError(
       "'%s' is a file; expected the directory of a Hugging Face checkpoint "
-      "(config.json and safetensors), or IR with --from",
+      "(config.json and safetensors), a GGUF file, or IR with --from",
       path);
 }
 
@@ -331,19 +354,23 @@ llvm::Error Compiler::addTokenizer(PackageOptions &package) {
   package.chatTemplate = model.chatTemplate.value_or("");
   if (!options.tokenizer)
     model.tokenizerMissing = "it was compiled with --no-tokenizer";
-  else if (model.tokenizerJson) {
+  else if (model.tokenizerJson || model.vocabulary) {
     stage("tokenizer");
     TokenizerOptions tokenizerOptions;
     if (model.tokenizerConfigJson)
       tokenizerOptions.config = *model.tokenizerConfigJson;
+    if (model.vocabulary)
+      tokenizerOptions.name = model.inputs.front();
     tokenizerOptions.modelVocabularySize = uint32_t(modelNumber("vocab_size"));
-    auto table = compileTokenizer(*model.tokenizerJson, tokenizerOptions);
+    auto table = model.vocabulary ? compileVocabulary(*model.vocabulary, tokenizerOptions)
+                                  : compileTokenizer(*model.tokenizerJson, tokenizerOptions);
     if (!table)
       return llvm::joinErrors(table.takeError(),
                               llvm::createStringError("with --no-tokenizer the model compiles for "
                                                       "token ids alone"));
     package.tokenizer = std::move(*table);
     model.tokenizerJson.reset();
+    model.vocabulary.reset();
     return llvm::Error::success();
   }
   package.tokenizerMissing = model.tokenizerMissing;
@@ -396,6 +423,9 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
     return error;
   stage("phases");
   PipelineOptions pipeline;
+  pipeline.quantize = options.quantize;
+  pipeline.quantizeRules = options.quantizeRules;
+  pipeline.activations = options.activations;
   pipeline.kvType = options.kvType;
   pipeline.naive = options.naive;
   pipeline.from = options.from;
@@ -429,6 +459,13 @@ std::vector<std::pair<std::string, std::string>> phaseList() {
   for (const Phase &phase : phases())
     list.emplace_back(phase.name.str(), phase.meaning.str());
   return list;
+}
+
+std::vector<std::string> compileEncodings() {
+  std::vector<std::string> names;
+  for (llvm::StringRef name : quantizableEncodingNames())
+    names.push_back(name.str());
+  return names;
 }
 
 std::vector<std::string> variantNames() {

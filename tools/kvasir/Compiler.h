@@ -16,10 +16,13 @@ namespace kvasir::cli {
 enum class Emit { artifact, mlir, llvm, assembly, object };
 
 struct CompileOptions {
-  std::string input;  ///< Hugging Face directory, or IR with `from`
+  std::string input;  ///< Hugging Face directory, GGUF file, or IR with `from`
   std::string output; ///< of Emit::artifact
   Emit emit = Emit::artifact;
   std::string from, until, savePhases; ///< names of phases, a directory
+  std::string quantize;                   ///< encoding of weights stored as floats; empty: none
+  std::vector<std::string> quantizeRules; ///< PATTERN=ENCODING
+  std::string activations = "int8";       ///< or exact
   std::string kvType;                  ///< empty: the checkpoint's
   std::string variant;                 ///< of llvm, asm and obj; empty: best
   uint32_t maxContext = 0;             ///< 0: the model's
@@ -54,6 +57,9 @@ CompileOutcome compileModel(const CompileOptions &options);
 /// Name and meaning of each phase, in order.
 std::vector<std::pair<std::string, std::string>> phaseList();
 /// CPU variants, best first.
+/// Names of the encodings that --quantize takes.
+std::vector<std::string> compileEncodings();
+
 std::vector<std::string> variantNames();
 
 } // namespace kvasir::cli
