@@ -17,6 +17,15 @@ static Type elementType(StringRef stored, Builder &b) {
   return llm::EncodedType::get(b.getContext(), encoding->name());
 }
 
+/// The source of scales or zero points.
+static llm::SourceAttr partSource(const StoredTensor &part, Builder &b) {
+  Type element = part.type == "I32"                            ? b.getI32Type()
+                 : part.type == "U8" || part.type == "F8_E8M0" ? b.getIntegerType(8)
+                                                               : elementType(part.type, b);
+  return llm::SourceAttr::get(b.getContext(), b.getStringAttr(part.file), part.offset,
+                              RankedTensorType::get(part.shape, element), false, 0, 0, {}, {}, {});
+}
+
 static llm::ActivationKind activationKind(Activation activation) {
   switch (activation) {
   case Activation::silu:
@@ -58,9 +67,13 @@ void DecoderEmitter::declareWeight(const WeightDescription &weight) {
   const StoredTensor &stored = table.find(weight.tensor)->second;
   Type element = elementType(stored.type, b);
   entry->second = llm::WeightType::get(b.getContext(), weight.shape, element);
-  auto source = llm::SourceAttr::get(b.getContext(), b.getStringAttr(stored.file), stored.offset,
-                                     RankedTensorType::get(weight.stored, element),
-                                     weight.transpose, weight.row, weight.interleaved);
+  StringAttr format = stored.format.empty() ? StringAttr() : b.getStringAttr(stored.format);
+  size_t parts = stored.parts.size();
+  auto source = llm::SourceAttr::get(
+      b.getContext(), b.getStringAttr(stored.file), stored.offset,
+      RankedTensorType::get(weight.stored, element), weight.transpose, weight.row,
+      weight.interleaved, format, parts > 0 ? partSource(stored.parts[0], b) : nullptr,
+      parts > 1 ? partSource(stored.parts[1], b) : nullptr);
   llm::WeightOp::create(b, NameLoc::get(b.getStringAttr(weight.tensor)),
                         b.getStringAttr(weight.symbol), TypeAttr::get(entry->second), source,
                         llm::WeightLayoutAttr());
