@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "kvasir/Model/CheckWeights.h"
 #include "kvasir/Encoding/Encoding.h"
+#include "kvasir/Model/TensorProblems.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -16,51 +17,6 @@ static std::string shapeText(llvm::ArrayRef<int64_t> shape) {
     text += (text.size() > 1 ? ", " : "") + std::to_string(size);
   return text + "]";
 }
-
-/// The name with `*` for every number between dots.
-static std::string pattern(StringRef name) {
-  std::string result;
-  for (StringRef part : llvm::split(name, '.')) {
-    bool number = !part.empty() && llvm::all_of(part, llvm::isDigit);
-    result += (result.empty() ? "" : ".") + (number ? "*" : part.str());
-  }
-  return result;
-}
-
-namespace {
-
-/// Lines about tensors, in the order in which they came up.
-class TensorProblems {
-public:
-  void add(StringRef before, StringRef name, const Twine &after) {
-    std::string tail = after.str();
-    auto [place, inserted] =
-        groupOf.try_emplace((before + pattern(name) + "\n" + tail).str(), groups.size());
-    if (inserted)
-      groups.push_back({before.str(), name.str(), tail, 0});
-    else
-      ++groups[place->second].more;
-  }
-  void moveTo(Problems &problems) {
-    for (const Group &group : groups) {
-      std::string more;
-      if (group.more)
-        more =
-            " (and " + std::to_string(group.more) + " more like it: " + pattern(group.name) + ")";
-      problems.add(group.before + "'" + group.name + "'" + group.after + more);
-    }
-  }
-
-private:
-  struct Group {
-    std::string before, name, after;
-    size_t more;
-  };
-  std::vector<Group> groups;
-  std::map<std::string, size_t> groupOf;
-};
-
-} // namespace
 
 /// Whether the type is one of GGUF's that store values in blocks.
 static bool isBlockType(StringRef type) {
@@ -97,7 +53,9 @@ static void checkWeight(const WeightDescription &weight, const WeightTable &tabl
     problems.add("tensor ", weight.tensor,
                  ": expected shape " + shapeText(weight.stored) + ", but got " +
                      shapeText(tensor.shape));
-  checkType(weight, tensor.type, problems);
+  bool folded = !tensor.format.empty() && weight.stored.size() == 2 && !weight.transpose;
+  if (!folded) // checked when its tensors were put together
+    checkType(weight, tensor.type, problems);
 }
 
 void kvasir::checkWeights(const DecoderDescription &decoder, const WeightTable &table,

@@ -3,6 +3,7 @@
 #include "kvasir/Import/HuggingFace.h"
 #include "Files.h"
 #include "Model.h"
+#include "Quantization.h"
 #include "Safetensors.h"
 #include "kvasir/Model/Builder.h"
 #include "mlir/IR/Verifier.h"
@@ -125,6 +126,8 @@ llvm::Expected<ImportedModel> kvasir::importHuggingFace(StringRef directory,
   } else {
     problems.add("it is not a folder; expected one with config.json and model.safetensors");
   }
+  if (config && problems.empty())
+    foldQuantized(*config, directory, table, problems);
   // Without a readable checkpoint every tensor would be reported as missing.
   if (!problems.empty())
     return problems.takeError(title);

@@ -36,23 +36,11 @@ static void checkArchitecture(const Family &family, Config &config) {
                                       " is not a model that generates text; expected " + expected);
 }
 
-/// Settings that no family has, whatever its table says.
-static void checkCommon(Config &config) {
-  if (const json *quantization = config.value("quantization_config")) {
-    std::string method = quantization->is_object() && quantization->contains("quant_method")
-                             ? describeJson((*quantization)["quant_method"])
-                             : "unknown";
-    config.problem("quantization_config",
-                   "is present (method " + Twine(method) +
-                       "): checkpoints that are already quantized are not read; use the "
-                       "original f32, f16 or bf16 checkpoint");
-  }
-}
-
 static DecoderDescription describe(const Family &family, Config &config, const json &generation,
                                    const WeightTable &table, Problems &problems) {
   checkArchitecture(family, config);
-  checkCommon(config);
+  for (StringRef key : {"quantization_config", "compression_config"})
+    config.value(key); // see foldQuantized
   DecoderDescription decoder = family.shape == Shape::gpt2 ? describeGpt2(family, config, table)
                                                            : describeLlama(family, config, table);
   readGeneration(family, config, generation, decoder, problems);
