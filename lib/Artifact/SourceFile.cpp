@@ -5,6 +5,7 @@
 #include "Hash.h"
 
 #include "llvm/Support/Errno.h"
+#include "llvm/Support/Path.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -21,6 +22,11 @@ static llvm::Error failed(const char *what, const std::string &path, const std::
 llvm::Expected<SourceFile> SourceFile::open(std::string path) {
   SourceFile source;
   source.name = std::move(path);
+  source.generated = GeneratedFile::parse(llvm::sys::path::filename(source.name));
+  if (source.generated) {
+    source.bytes = source.generated->bytes;
+    return source;
+  }
   // Not to wait for a writer, should it be a pipe.
   source.file = ::open(source.name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat status;
@@ -34,7 +40,8 @@ llvm::Expected<SourceFile> SourceFile::open(std::string path) {
 }
 
 SourceFile::SourceFile(SourceFile &&other) noexcept
-    : name(std::move(other.name)), file(other.file), bytes(other.bytes), changed(other.changed) {
+    : name(std::move(other.name)), generated(other.generated), file(other.file), bytes(other.bytes),
+      changed(other.changed) {
   other.file = -1;
 }
 
@@ -44,6 +51,12 @@ SourceFile::~SourceFile() {
 }
 
 llvm::Error SourceFile::read(void *buffer, uint64_t size, uint64_t offset) const {
+  if (generated && (size > bytes || offset > bytes - size))
+    return failed("read", name, "it ends before");
+  if (generated) {
+    generated->read(buffer, size, offset);
+    return llvm::Error::success();
+  }
   char *to = static_cast<char *>(buffer);
   uint64_t done = 0;
   while (done < size) {
@@ -63,6 +76,10 @@ llvm::Error SourceFile::read(void *buffer, uint64_t size, uint64_t offset) const
 }
 
 llvm::Expected<artifact::HashValue> SourceFile::hash(const std::atomic<bool> *cancelled) const {
+  if (generated) {
+    std::string rule = generated->name();
+    return hashBytes(rule.data(), rule.size());
+  }
   constexpr uint64_t blockBytes = 1 << 20;
   auto block = std::make_unique<char[]>(std::min(bytes, blockBytes));
   auto hasher = std::make_unique<Hasher>();
@@ -78,6 +95,8 @@ llvm::Expected<artifact::HashValue> SourceFile::hash(const std::atomic<bool> *ca
 }
 
 llvm::Error SourceFile::checkUnchanged() const {
+  if (generated)
+    return llvm::Error::success();
   struct stat status;
   if (fstat(file, &status) != 0)
     return failed("read", name, llvm::sys::StrError(errno));

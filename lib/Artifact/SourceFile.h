@@ -4,6 +4,7 @@
 #define KVASIR_LIB_ARTIFACT_SOURCEFILE_H
 
 #include "kvasir/Artifact/Module_generated.h"
+#include "kvasir/Support/GeneratedFile.h"
 
 #include "llvm/Support/Error.h"
 
@@ -15,7 +16,8 @@ namespace kvasir {
 
 class SourceFile {
 public:
-  /// Opens a regular file.
+  /// Opens a regular file, or, where the last part of `path` is the name of a
+  /// generated file, that.
   static llvm::Expected<SourceFile> open(std::string path);
 
   SourceFile(SourceFile &&other) noexcept;
@@ -28,7 +30,8 @@ public:
   /// Reads exactly `size` bytes at `offset`. May be called by many threads.
   llvm::Error read(void *buffer, uint64_t size, uint64_t offset) const;
 
-  /// XXH3-128 of the whole file.
+  /// XXH3-128 of the whole file; of the name of a generated one, which decides
+  /// its bytes.
   llvm::Expected<artifact::HashValue> hash(const std::atomic<bool> *cancelled) const;
 
   /// An error when size or time of change are not what they were when opened.
@@ -38,6 +41,7 @@ private:
   SourceFile() = default;
 
   std::string name;
+  std::optional<GeneratedFile> generated; ///< instead of `file`
   int file = -1;
   uint64_t bytes = 0;
   timespec changed = {};

@@ -55,6 +55,8 @@ static std::vector<std::string> provenanceOf(const Options &options) {
     if (!value.empty())
       list.push_back(std::string(name) + "=" + value);
   };
+  if (compile.randomSeed)
+    add("--random-weights", std::to_string(*compile.randomSeed));
   add("--quantize", compile.quantize);
   for (const std::string &rule : compile.quantizeRules)
     add("--quantize-rule", rule);
@@ -225,8 +227,11 @@ static CompileOutcome compileWithProgress(Options &options, const Printer &print
   options.compile.onModel = [&](const std::string &what) {
     result["model"] = what;
     bool gguf = std::string_view(options.compile.input).ends_with(".gguf");
+    std::string origin = gguf ? "GGUF" : "Hugging Face";
+    if (options.compile.randomSeed)
+      origin = "random weights, seed " + std::to_string(*options.compile.randomSeed);
     printer.line("reading", what + (options.compile.from.empty()
-                                        ? gguf ? "   (GGUF)" : "   (Hugging Face)"
+                                        ? "   (" + origin + ")"
                                         : "   (IR after " + options.compile.from + ")"));
   };
   options.compile.onStage = [&](const std::string &name) { onStage(name, terminal); };
@@ -250,6 +255,8 @@ static int compile(Options &options) {
     table.print(stdout, "");
     return exitSuccess;
   }
+  if (options.compile.randomSeed && !options.compile.from.empty())
+    fail(exitUsage, "--random-weights belongs to a config.json; IR names its weights itself");
   settleEmission(options);
   settleOutput(options);
   options.compile.output = options.output;
@@ -326,26 +333,33 @@ int main(int argc, char **argv) {
                "kvasir compile");
   Options options;
   CompileOptions &compileOptions = options.compile;
-  auto *model =
-      app.add_option("model", compileOptions.input,
-                     "Hugging Face directory, GGUF file, or IR with --from");
+  auto *model = app.add_option("model", compileOptions.input,
+                               "Hugging Face directory, GGUF file, or IR with --from");
   app.add_option("-o,--output", options.output, "File to write");
   app.add_option("--target", options.target, "What it will run on")
       ->check(CLI::IsMember({"cpu"}))
       ->capture_default_str();
+  uint64_t seed = 0;
+  auto *random = app.add_option("--random-weights", seed,
+                                "Make weights up by this seed: MODEL is a config.json, or a "
+                                "directory that needs no more than that")
+                     ->type_name("SEED")
+                     ->check(wholeNumber(0, UINT32_MAX));
   app.add_option("--quantize", compileOptions.quantize,
                  "encoding of weights that the model stores as floats: " +
                      joinNames(compileEncodings()))
       ->type_name("ENCODING");
-  app.add_option("--quantize-rule", compileOptions.quantizeRules,
-                 "PATTERN=ENCODING: exceptions, the first that matches decides; patterns (*, ?) match "
-                 "weights (layers.3.down), tensors of the checkpoint, and lm_head; 'float' keeps a "
-                 "weight as it is")
+  app.add_option(
+         "--quantize-rule", compileOptions.quantizeRules,
+         "PATTERN=ENCODING: exceptions, the first that matches decides; patterns (*, ?) match "
+         "weights (layers.3.down), tensors of the checkpoint, and lm_head; 'float' keeps a "
+         "weight as it is")
       ->type_name("RULE")
       ->allow_extra_args(false);
-  app.add_option("--activations", compileOptions.activations,
-                 "inputs of layers whose weights are encoded as integers: int8, rounded per token and "
-                 "group of columns (default), or exact, f32")
+  app.add_option(
+         "--activations", compileOptions.activations,
+         "inputs of layers whose weights are encoded as integers: int8, rounded per token and "
+         "group of columns (default), or exact, f32")
       ->type_name("int8|exact")
       ->check(CLI::IsMember({"int8", "exact"}));
   app.add_option("--kv", compileOptions.kvType,
@@ -371,6 +385,7 @@ int main(int argc, char **argv) {
              "  kvasir compile Llama-3.2-1B -o llama.kvasir --kv bf16 "
              "--max-context 8192\n"
              "  kvasir compile Llama-3.2-1B-Q4_K_M.gguf -o llama.kvasir\n"
+             "  kvasir compile config.json --random-weights 1 -o shape.kvasir\n"
              "  kvasir compile Llama-3.2-1B --until schedule\n"
              "  kvasir compile Llama-3.2-1B -o l.kvasir --save-phases phases\n"
              "  kvasir compile phases/04-schedule.mlir --from schedule -o "
@@ -382,6 +397,8 @@ int main(int argc, char **argv) {
     if (!options.listPhases && model->count() == 0)
       throw CLI::RequiredError("model");
     compileOptions.tokenizer = !noTokenizer;
+    if (random->count() > 0)
+      compileOptions.randomSeed = seed;
     action = [&] { return compile(options); };
   });
   return runTool(app, action, argc, argv);

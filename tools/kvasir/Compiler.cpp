@@ -10,6 +10,7 @@
 #include "kvasir/Import/HuggingFace.h"
 #include "kvasir/Pipeline/Pipeline.h"
 #include "kvasir/Pipeline/RegisterAll.h"
+#include "kvasir/Support/GeneratedFile.h"
 #include "kvasir/Target/Codegen.h"
 #include "kvasir/Tokenizer/Tokenizer.h"
 
@@ -120,14 +121,15 @@ llvm::Error Compiler::checkCancelled() const {
 /// Imports a checkpoint in any format that is read. A folder with a config.json is one of Hugging
 /// Face, whatever lies beside it.
 static llvm::Expected<ImportedModel> importCheckpoint(llvm::StringRef path,
-                                                      mlir::MLIRContext &context, bool tokenizer) {
-  if (!looksLikeHuggingFace(path) && looksLikeGguf(path))
+                                                      mlir::MLIRContext &context, bool tokenizer,
+                                                      std::optional<uint64_t> randomSeed) {
+  if (!randomSeed && !looksLikeHuggingFace(path) && looksLikeGguf(path))
     return importGguf(path, context, {.readTokenizer = tokenizer});
-  return importHuggingFace(path, context, {.readTokenizer = tokenizer});
+  return importHuggingFace(path, context, {.readTokenizer = tokenizer, .randomSeed = randomSeed});
 }
 
 llvm::Error Compiler::importModel() {
-  auto imported = importCheckpoint(options.input, context, options.tokenizer);
+  auto imported = importCheckpoint(options.input, context, options.tokenizer, options.randomSeed);
   if (!imported)
     return imported.takeError();
   model = std::move(*imported);
@@ -148,6 +150,14 @@ static std::string checkpointOf(mlir::ModuleOp module) {
   return looksLikeHuggingFace(directory.getValue()) ? directory.str() : "";
 }
 
+/// The seed of a module whose weights are made up.
+static std::optional<uint64_t> randomSeedOf(mlir::ModuleOp module) {
+  for (llm::WeightOp weight : module.getOps<llm::WeightOp>())
+    if (auto file = GeneratedFile::parse(weight.getSource().getFile().getValue()))
+      return file->seed;
+  return std::nullopt;
+}
+
 /// Reads IR. What the IR does not hold, the tokenizer, comes from the checkpoint
 /// that it names, if that is still there.
 llvm::Error Compiler::parseModel() {
@@ -157,7 +167,7 @@ llvm::Error Compiler::parseModel() {
   std::string checkpoint = checkpointOf(*module);
   if (options.emit == Emit::artifact && !checkpoint.empty() && options.tokenizer) {
     mlir::MLIRContext other(makeRegistry());
-    auto imported = importCheckpoint(checkpoint, other, /*tokenizer=*/true);
+    auto imported = importCheckpoint(checkpoint, other, /*tokenizer=*/true, randomSeedOf(*module));
     if (!imported)
       return imported.takeError();
     imported->module = nullptr; // before its context goes
@@ -180,7 +190,7 @@ llvm::Error Compiler::readModel() {
                                    path);
   if (!options.from.empty())
     return parseModel();
-  if (isDirectory || looksLikeGguf(options.input))
+  if (isDirectory || options.randomSeed || looksLikeGguf(options.input))
     return importModel();
   if (llvm::StringRef(options.input).ends_with(".mlir"))
     return llvm::createStringError("'%s' is IR: say with --from which phase it comes from (%s)",

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,14 +19,16 @@ enum class Emit { artifact, mlir, llvm, assembly, object };
 struct CompileOptions {
   std::string input;  ///< Hugging Face directory, GGUF file, or IR with `from`
   std::string output; ///< of Emit::artifact
+  /// Make weights up by this seed; then a config.json is enough.
+  std::optional<uint64_t> randomSeed;
   Emit emit = Emit::artifact;
-  std::string from, until, savePhases; ///< names of phases, a directory
+  std::string from, until, savePhases;    ///< names of phases, a directory
   std::string quantize;                   ///< encoding of weights stored as floats; empty: none
   std::vector<std::string> quantizeRules; ///< PATTERN=ENCODING
   std::string activations = "int8";       ///< or exact
-  std::string kvType;                  ///< empty: the checkpoint's
-  std::string variant;                 ///< of llvm, asm and obj; empty: best
-  uint32_t maxContext = 0;             ///< 0: the model's
+  std::string kvType;                     ///< empty: the checkpoint's
+  std::string variant;                    ///< of llvm, asm and obj; empty: best
+  uint32_t maxContext = 0;                ///< 0: the model's
   uint32_t maxRequests = 256;
   uint32_t maxStepTokens = 2048;
   bool naive = false;

@@ -10,15 +10,17 @@ namespace kvasir {
 struct HuggingFaceOptions {
   /// Also read the tokenizer's files.
   bool readTokenizer = true;
+  /// Make the weights up by this seed. Those of the checkpoint are not read, and
+  /// need not be there; instead of the folder a config.json can be named.
+  std::optional<uint64_t> randomSeed = std::nullopt;
 };
 
 /// True if `path` is a folder with the files of a Hugging Face checkpoint.
 bool looksLikeHuggingFace(llvm::StringRef path);
 
-/// Imports the checkpoint in the folder `directory`. A model that is not
+/// Imports the checkpoint in the folder `path` (see also `randomSeed`). A model that is not
 /// understood is refused with one error that lists everything that is wrong.
-llvm::Expected<ImportedModel> importHuggingFace(llvm::StringRef directory,
-                                                mlir::MLIRContext &context,
+llvm::Expected<ImportedModel> importHuggingFace(llvm::StringRef path, mlir::MLIRContext &context,
                                                 const HuggingFaceOptions &options = {});
 
 /// Registers the translation --import-hf, from the path of a config.json.

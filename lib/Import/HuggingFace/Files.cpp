@@ -1,6 +1,7 @@
 // Files of a checkpoint's directory.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Files.h"
+#include "kvasir/Support/GeneratedFile.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -20,7 +21,7 @@ bool hf::exists(StringRef directory, StringRef file) {
 }
 
 bool hf::isPlainFileName(StringRef name) {
-  return !name.empty() && name != "." && name != ".." &&
+  return !name.empty() && name != "." && name != ".." && !GeneratedFile::parse(name) &&
          name.find_first_of(StringRef("/\\\0", 3)) == StringRef::npos;
 }
 

@@ -13,7 +13,8 @@ namespace kvasir::hf {
 
 bool exists(llvm::StringRef directory, llvm::StringRef file);
 
-/// True for a name without folders: an index may not point out of its directory.
+/// True for a name without folders, of a file that can be there: an index may
+/// not point out of its directory.
 bool isPlainFileName(llvm::StringRef name);
 
 /// Size in bytes of a regular file.

@@ -108,30 +108,40 @@ bool kvasir::looksLikeHuggingFace(StringRef path) {
          exists(path, "model.safetensors.index.json");
 }
 
-llvm::Expected<ImportedModel> kvasir::importHuggingFace(StringRef directory,
-                                                        mlir::MLIRContext &context,
+llvm::Expected<ImportedModel> kvasir::importHuggingFace(StringRef path, mlir::MLIRContext &context,
                                                         const HuggingFaceOptions &options) {
   ImportedModel model;
-  model.directory = absolutePath(directory);
   Problems problems;
-  std::string title = "cannot import " + directory.str();
+  std::string title = "cannot import " + path.str();
+  StringRef directory = path, configName = "config.json";
+  if (options.randomSeed && llvm::sys::fs::is_regular_file(path)) {
+    configName = llvm::sys::path::filename(path);
+    directory = llvm::sys::path::parent_path(path);
+    directory = directory.empty() ? "." : directory;
+  }
+  model.directory = absolutePath(directory);
   std::optional<std::string> config, generation;
   WeightTable table;
   if (llvm::sys::fs::is_directory(directory)) {
-    config = readOptional(directory, "config.json", model.inputs, problems);
+    config = readOptional(directory, configName, model.inputs, problems);
     if (!config && problems.empty())
       problems.add("config.json is missing");
     generation = readOptional(directory, "generation_config.json", model.inputs, problems);
-    readCheckpoint(directory, table, model.inputs, problems);
+    if (!options.randomSeed)
+      readCheckpoint(directory, table, model.inputs, problems);
   } else {
     problems.add("it is not a folder; expected one with config.json and model.safetensors");
   }
-  if (config && problems.empty())
+  if (config && problems.empty() && !options.randomSeed)
     foldQuantized(*config, directory, table, problems);
   // Without a readable checkpoint every tensor would be reported as missing.
   if (!problems.empty())
     return problems.takeError(title);
-  DecoderDescription decoder = describeModel(*config, generation.value_or(""), table, problems);
+  std::string generationText = generation.value_or("");
+  DecoderDescription decoder =
+      options.randomSeed
+          ? describeRandomModel(*config, generationText, *options.randomSeed, table, problems)
+          : describeModel(*config, generationText, table, problems);
   checkTiedHead(directory, decoder, table, problems);
   if (options.readTokenizer)
     readTokenizer(directory, model, problems);

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Model.h"
 #include "kvasir/Model/CheckWeights.h"
+#include "kvasir/Model/RandomWeights.h"
 
 using namespace kvasir;
 using namespace kvasir::hf;
@@ -36,8 +37,15 @@ static void checkArchitecture(const Family &family, Config &config) {
                                       " is not a model that generates text; expected " + expected);
 }
 
+/// What is done about the tensors of a description. `leftOver`: ends of names
+/// that need no use.
+using HandleTensors =
+    llvm::function_ref<void(const DecoderDescription &decoder, Config &config,
+                            llvm::ArrayRef<StringRef> leftOver, Problems &problems)>;
+
 static DecoderDescription describe(const Family &family, Config &config, const json &generation,
-                                   const WeightTable &table, Problems &problems) {
+                                   const WeightTable &table, HandleTensors handleTensors,
+                                   Problems &problems) {
   checkArchitecture(family, config);
   for (StringRef key : {"quantization_config", "compression_config"})
     config.value(key); // see foldQuantized
@@ -49,7 +57,7 @@ static DecoderDescription describe(const Family &family, Config &config, const j
   std::vector<StringRef> leftOver = family.leftOverTensors;
   if (decoder.head.symbol == decoder.embedding.symbol)
     leftOver.push_back("lm_head.weight"); // tied, but stored all the same
-  checkWeights(decoder, table, leftOver, problems);
+  handleTensors(decoder, config, leftOver, problems);
   return decoder;
 }
 
@@ -57,7 +65,7 @@ static DecoderDescription describe(const Family &family, Config &config, const j
 /// architectures descend from, is the list of what is missing here.
 static void refuseUnknownModel(const std::optional<std::string> &modelType, const json &object,
                                const json &generation, const WeightTable &table,
-                               Problems &problems) {
+                               HandleTensors handleTensors, Problems &problems) {
   std::string supported;
   for (const Family &family : families())
     supported += (supported.empty() ? "" : ", ") + family.modelType.str();
@@ -68,13 +76,14 @@ static void refuseUnknownModel(const std::optional<std::string> &modelType, cons
   Problems differences;
   Config config(object, "config.json", differences);
   config.value("model_type");
-  describe(family, config, generation, table, differences);
+  describe(family, config, generation, table, handleTensors, differences);
   for (const std::string &line : differences.get())
     problems.add("unlike llama: " + line);
 }
 
-DecoderDescription hf::describeModel(StringRef configText, StringRef generationText,
-                                     const WeightTable &table, Problems &problems) {
+static DecoderDescription describeWith(StringRef configText, StringRef generationText,
+                                       const WeightTable &table, HandleTensors handleTensors,
+                                       Problems &problems) {
   size_t before = problems.size();
   json object = parseObject(configText, "config.json", problems);
   json generation = json::object();
@@ -85,7 +94,46 @@ DecoderDescription hf::describeModel(StringRef configText, StringRef generationT
   Config config(object, "config.json", problems);
   std::optional<std::string> modelType = config.text("model_type");
   if (const Family *family = modelType ? findFamily(*modelType) : nullptr)
-    return describe(*family, config, generation, table, problems);
-  refuseUnknownModel(modelType, object, generation, table, problems);
+    return describe(*family, config, generation, table, handleTensors, problems);
+  refuseUnknownModel(modelType, object, generation, table, handleTensors, problems);
   return {};
+}
+
+DecoderDescription hf::describeModel(StringRef configText, StringRef generationText,
+                                     const WeightTable &table, Problems &problems) {
+  auto check = [&](const DecoderDescription &decoder, Config &, llvm::ArrayRef<StringRef> leftOver,
+                   Problems &problems) { checkWeights(decoder, table, leftOver, problems); };
+  return describeWith(configText, generationText, table, check, problems);
+}
+
+/// The type that the weights would have been saved with; f32 where nothing is
+/// said, as in transformers.
+static GeneratedFile::Type readType(Config &config) {
+  static const std::pair<StringRef, GeneratedFile::Type> names[] = {
+      {"float32", GeneratedFile::Type::f32},
+      {"float16", GeneratedFile::Type::f16},
+      {"bfloat16", GeneratedFile::Type::bf16}};
+  StringRef key = config.contains("dtype") ? "dtype" : "torch_dtype";
+  std::string name = config.text(key).value_or("float32");
+  StringRef plain = name;
+  plain.consume_front("torch.");
+  for (auto &[known, type] : names)
+    if (known == plain)
+      return type;
+  config.problem(key, "= '" + Twine(name) +
+                          "' is not a type of weights that can be made up; expected float32, "
+                          "float16 or bfloat16");
+  return GeneratedFile::Type::f32;
+}
+
+DecoderDescription hf::describeRandomModel(StringRef configText, StringRef generationText,
+                                           uint64_t seed, WeightTable &table, Problems &problems) {
+  auto make = [&](const DecoderDescription &decoder, Config &config, llvm::ArrayRef<StringRef>,
+                  Problems &problems) {
+    GeneratedFile::Type type = readType(config);
+    if (problems.empty())
+      table = makeRandomWeights(decoder, type, seed, problems);
+  };
+  // No table: it decides where names differ, and these will be the usual ones.
+  return describeWith(configText, generationText, {}, make, problems);
 }

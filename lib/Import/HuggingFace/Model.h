@@ -13,6 +13,11 @@ namespace kvasir::hf {
 DecoderDescription describeModel(llvm::StringRef config, llvm::StringRef generationConfig,
                                  const WeightTable &table, Problems &problems);
 
+/// The same for a model without weights: `table` gets made-up ones of the type
+/// that the configuration names.
+DecoderDescription describeRandomModel(llvm::StringRef config, llvm::StringRef generationConfig,
+                                       uint64_t seed, WeightTable &table, Problems &problems);
+
 /// Special tokens and settings of generation, from both files.
 void readGeneration(const Family &family, Config &config, const nlohmann::json &generation,
                     DecoderDescription &decoder, Problems &problems);
