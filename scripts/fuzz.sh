@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes everything that reads a file: builds the libFuzzer programs with sanitizers into build/fuzz and runs each.
-#   scripts/fuzz.sh [SECONDS=60] [TARGET...]    targets: artifact config safetensors tokenizer-json tokenizer-table
+#   scripts/fuzz.sh [SECONDS=60] [TARGET...]    targets: artifact config gguf safetensors tokenizer-json tokenizer-table
 # Fails if there is a finding; the input is then in build/fuzz/findings, the log in build/fuzz/work/TARGET.log.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 set -euo pipefail
@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(artifact config safetensors tokenizer-json tokenizer-table)
+[ ${#targets[@]} -gt 0 ] || targets=(artifact config gguf safetensors tokenizer-json tokenizer-table)
 build=${KVASIR_FUZZ_BUILD:-build/fuzz}
 corpus=test/fuzz/corpus
 case $seconds in '' | *[!0-9]*) echo "usage: scripts/fuzz.sh [SECONDS] [TARGET...]" >&2 && exit 2 ;; esac

@@ -193,7 +193,7 @@ bool ContainerReader::readValue(ValueType type, Value &value, unsigned depth, co
     return false;
   if (type == ValueType::boolean && static_cast<uint8_t>(value.bytes[0]) > 1)
     return fail(what + " should be a boolean, 0 or 1, but is " +
-                Twine(static_cast<uint8_t>(value.bytes[0])));
+                Twine(unsigned(static_cast<uint8_t>(value.bytes[0]))));
   return true;
 }
 
