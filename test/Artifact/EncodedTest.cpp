@@ -212,8 +212,9 @@ TEST_F(EncodedFailureTest, Plans) {
   writeFile(directory / "model" / "w.bin", std::string(100000, 0));
   expectFailure({"int4-g32", "f32", 32, 32}, "panel16",
                 "weight @w is encoded as int4-g32, but its layout is panel16");
-  expectFailure({"q4_k", "encoded", 32, 320}, "panel32",
-                "weight @w cannot be read from its file: expected a multiple of 256 columns, but got 320");
+  expectFailure(
+      {"q4_k", "encoded", 32, 320}, "panel32",
+      "weight @w cannot be read from its file: expected a multiple of 256 columns, but got 320");
   expectFailure({"int4-g128", "encoded", 32, 128}, "panel32",
                 "weight @w cannot be read from its file: int4-g128 is not what format gguf holds");
   expectFailure({"int8", "f32", 1, 1 << 21}, "panel32",
@@ -233,6 +234,33 @@ TEST_F(EncodedFailureTest, NotFinite) {
   expectFailure({"int4-g32", "f32", 40, 32}, "panel32",
                 "row 33 of weight 'w' has a value that is not finite, which int4-g32 cannot hold; "
                 "is the checkpoint damaged?");
+}
+
+/// Codes, scales and zero points of GPTQ: all in place, then each of them wrong.
+TEST_F(EncodedFailureTest, Parts) {
+  auto failure = [&](uint64_t scales, uint64_t zeros) {
+    std::string type = "!llm.weight<16x64x!llm.encoded<\"int4-g32\">>",
+                file = "<file = \"w.bin\", offset = ";
+    auto module = parse(moduleOf(
+        "llm.weight @w : " + type + " from " + file +
+            "0, stored = tensor<16x64x!llm.encoded<\"int4-g32\">>, format = \"gptq\", scales = " +
+            file + std::to_string(scales) + ", stored = tensor<2x16xf16>>, zeros = " + file +
+            std::to_string(zeros) + ", stored = tensor<2x2xi32>>> layout <panel32>\n",
+        {{"w", type}}));
+    return write(*module);
+  };
+  std::string zeros(16, 0x77); // 8, stored as 7
+  writeFile(directory / "model" / "w.bin", std::string(512 + 64, 0) + zeros);
+  EXPECT_EQ(failure(512, 576), "");
+  EXPECT_NE(failure(560, 576).find("scales of weight 'w' lies at bytes 560 to 624 of"),
+            std::string::npos);
+  EXPECT_NE(failure(512, 580).find("zero points of weight 'w' lies at bytes 580 to 596 of"),
+            std::string::npos);
+  zeros[5] = 0x67; // second word, so rows 8 to 15; high half of its second byte
+  writeFile(directory / "model" / "w.bin", std::string(512 + 64, 0) + zeros);
+  EXPECT_EQ(failure(512, 576),
+            "row 11 of weight 'w' has a zero point other than 8, but the checkpoint says that its "
+            "quantization is symmetric; is its configuration that of these tensors?");
 }
 
 TEST_F(EncodedFailureTest, ShortFile) {

@@ -15,7 +15,7 @@ func.func private @f(!llm.weight<1099511627776x1099511627776xf32>)
 
 // -----
 
-// expected-error @below {{expected values of f32, f16 or bf16, but got 'i8'}}
+// expected-error @below {{expected values of f32, f16 or bf16, or encoded ones of a matrix, but got 'i8'}}
 func.func private @f(!llm.weight<3xi8>)
 
 // -----
@@ -30,7 +30,7 @@ func.func private @f() attributes {a = #llm.source<file = "a", offset = 18446744
 
 // -----
 
-// expected-error @below {{expected values of f32, f16 or bf16, but got 'index'}}
+// expected-error @below {{expected values of f32, f16 or bf16, or encoded ones of a matrix, but got 'index'}}
 func.func private @f() attributes {a = #llm.source<file = "a", offset = 0, stored = tensor<4xindex>>}
 
 // -----
