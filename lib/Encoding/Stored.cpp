@@ -233,13 +233,21 @@ void Reader::readWordsAlongK(const uint8_t *from) {
     }
 }
 
-/// awq: a word has neighbouring rows of one column.
+/// awq: a word has neighbouring rows of one column. Columns go in strips whose lines of codes stay
+/// in the cache.
 void Reader::readWordsAlongN(const uint8_t *from) {
+  constexpr int64_t strip = 64;
   int64_t per = perWord(matrix), skipped = row % per;
   int64_t lineBytes = matrix.codeWindow(row, to.rows).bytes;
-  for (int64_t c = 0; c < to.columns; ++c, from += lineBytes)
-    for (int64_t r = 0; r < to.rows; ++r)
-      to.codes[r * to.columns + c] = part(from + (skipped + r) / per * 4, (skipped + r) % per);
+  for (int64_t first = 0; first < to.columns; first += strip)
+    for (int64_t word = 0; word < lineBytes / 4; ++word) {
+      int64_t begin = std::max<int64_t>(0, word * per - skipped);
+      int64_t end = std::min(to.rows, (word + 1) * per - skipped);
+      for (int64_t c = first; c < std::min(first + strip, to.columns); ++c)
+        for (int64_t r = begin; r < end; ++r)
+          to.codes[r * to.columns + c] =
+              part(from + c * lineBytes + 4 * word, r + skipped - word * per);
+    }
 }
 
 void Reader::readCodes(const uint8_t *from) {
