@@ -15,14 +15,13 @@ using llvm::StringLiteral;
 #define UPPER_START MARKED_LETTER R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
 /// Llama 3 and its descendants differ in how many digits make a piece.
 #define LLAMA3(digits)                                                                             \
-  ANY_CASE_CONTRACTIONS "|" MARKED_LETTER R"(\p{L}+|\p{N})" digits "|" OTHER_THAN_WORDS             \
+  ANY_CASE_CONTRACTIONS "|" MARKED_LETTER R"(\p{L}+|\p{N})" digits "|" OTHER_THAN_WORDS            \
                         R"([\r\n]*)" LINES_AND_SPACES
 
 namespace kvasir::tokenizer {
 namespace {
 
-constexpr StringLiteral gpt2 =
-    CONTRACTIONS R"(| ?\p{L}+| ?\p{N}+|)" OTHER_THAN_WORDS "|" SPACES;
+constexpr StringLiteral gpt2 = CONTRACTIONS R"(| ?\p{L}+| ?\p{N}+|)" OTHER_THAN_WORDS "|" SPACES;
 constexpr StringLiteral someSymbols = R"([\p{P}$+<=>^~|]+)", threeDigits = "[0-9][0-9][0-9]";
 
 constexpr StringLiteral gpt2Rules[] = {gpt2};
@@ -37,8 +36,8 @@ constexpr StringLiteral coderRules[] = {R"([\r\n])", R"(\s?\p{L}+)", R"(\s?\p{P}
 constexpr StringLiteral deepseek3Rules[] = {
     R"(\p{N}{1,3})", R"([\x{4e00}-\x{9fa5}\x{3040}-\x{309f}\x{30a0}-\x{30ff}]+)",
     R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" LINES_AND_SPACES};
-constexpr StringLiteral tekkenRules[] = {
-    LOWER_END "|" UPPER_START R"(|\p{N}|)" OTHER_THAN_WORDS R"([\r\n/]*)" LINES_AND_SPACES};
+constexpr StringLiteral tekkenRules[] = {LOWER_END "|" UPPER_START R"(|\p{N}|)" OTHER_THAN_WORDS
+                                                   R"([\r\n/]*)" LINES_AND_SPACES};
 constexpr StringLiteral gpt4oRules[] = {
     LOWER_END "(?:" ANY_CASE_CONTRACTIONS ")?|" UPPER_START "(?:" ANY_CASE_CONTRACTIONS
               R"()?|\p{N}{1,3}|)" OTHER_THAN_WORDS R"([\r\n/]*)" LINES_AND_SPACES};

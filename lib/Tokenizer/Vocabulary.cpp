@@ -190,9 +190,9 @@ fb::DecoderStepT &VocabularyCompiler::addDecoder(fb::DecoderKind kind) {
 void VocabularyCompiler::compileBytePairs() {
   const SplitRules *rules = findSplitRules(vocabulary.preTokenizer);
   if (!rules)
-    return compilation.problem("tokenizer.ggml.pre", "'" + vocabulary.preTokenizer +
-                                                         "' is not known (known: " +
-                                                         splitRuleNames() + ")");
+    return compilation.problem("tokenizer.ggml.pre",
+                               "'" + vocabulary.preTokenizer +
+                                   "' is not known (known: " + splitRuleNames() + ")");
   fb::TableT &table = compilation.table;
   // Every byte has a token; without one it vanishes.
   table.unknown_id = -1;
@@ -307,7 +307,8 @@ void VocabularyCompiler::addMergesOf(uint32_t id, uint32_t rank) {
 } // namespace kvasir::tokenizer
 
 llvm::Expected<std::vector<uint8_t>>
-kvasir::compileVocabulary(const VocabularyDescription &vocabulary, const TokenizerOptions &options) {
+kvasir::compileVocabulary(const VocabularyDescription &vocabulary,
+                          const TokenizerOptions &options) {
   tokenizer::Compilation compilation;
   tokenizer::VocabularyCompiler(compilation, vocabulary).compile();
   return tokenizer::finishTable(compilation, options);

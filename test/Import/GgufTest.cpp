@@ -1,8 +1,8 @@
 // The GGUF container: what is read, and that nothing broken gets by.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Checkpoint.h"
 #include "GGUF/Container.h"
 #include "GGUF/Model.h"
-#include "Checkpoint.h"
 #include "gtest/gtest.h"
 
 using namespace kvasir;
@@ -141,9 +141,10 @@ TEST(Gguf, CountsAreCheckedBeforeMemoryIsTaken) {
   expectProblem(Bytes().header(0, 1).key("k", Type::array).array(Type::uint64, 1ull << 61),
                 "'k' should have 2305843009213693952 elements, which do not fit into the 0 bytes "
                 "that are left; is the file truncated?");
-  expectProblem(Bytes().header(0, 1).key("k", Type::array).array(Type::string, 2).text("").u64(9),
-                "a string of 'k' at byte 65 should have 9 bytes, but the file has only 0 left; is it "
-                "truncated?");
+  expectProblem(
+      Bytes().header(0, 1).key("k", Type::array).array(Type::string, 2).text("").u64(9),
+      "a string of 'k' at byte 65 should have 9 bytes, but the file has only 0 left; is it "
+      "truncated?");
 }
 
 TEST(Gguf, KeysAndValues) {
@@ -175,9 +176,11 @@ TEST(Gguf, Alignment) {
   EXPECT_EQ(Read(file(64, 64).bytes).first(), "");
   for (uint32_t wrong : {0u, 24u, 1u << 31})
     expectProblem(file(wrong, 0), "'general.alignment' should be a power of two up to 1048576, but "
-                                  "is " + std::to_string(wrong));
-  expectProblem(file(64, 32), "tensor 't' starts at byte 32 of the data, expected a multiple of the "
-                              "alignment 64");
+                                  "is " +
+                                      std::to_string(wrong));
+  expectProblem(file(64, 32),
+                "tensor 't' starts at byte 32 of the data, expected a multiple of the "
+                "alignment 64");
 }
 
 TEST(Gguf, Tensors) {
@@ -185,12 +188,15 @@ TEST(Gguf, Tensors) {
     return Bytes().header(1, 0).tensor("t", size, type, offset).data(64);
   };
   EXPECT_EQ(Read(file(16, 0, 0).bytes).first(), "");
-  expectProblem(file(17, 0, 0), "tensor 't' takes 68 bytes from byte 0 of the data on, but the file "
-                                "has only 64 bytes of data; is it truncated?");
-  expectProblem(file(1, 0, ~31ull), "tensor 't' takes 4 bytes from byte 18446744073709551584 of the "
-                                    "data on, but the file has only 64 bytes of data; is it truncated?");
-  expectProblem(file(33, 2, 0), "tensor 't' has rows of 33 values, which are no whole blocks of 32 as "
-                                "type Q4_0 has");
+  expectProblem(file(17, 0, 0),
+                "tensor 't' takes 68 bytes from byte 0 of the data on, but the file "
+                "has only 64 bytes of data; is it truncated?");
+  expectProblem(file(1, 0, ~31ull),
+                "tensor 't' takes 4 bytes from byte 18446744073709551584 of the "
+                "data on, but the file has only 64 bytes of data; is it truncated?");
+  expectProblem(file(33, 2, 0),
+                "tensor 't' has rows of 33 values, which are no whole blocks of 32 as "
+                "type Q4_0 has");
   expectProblem(file(1, 4, 0), "tensor 't' has the type Q4_2, which files do not hold any more; "
                                "quantize the model again");
   expectProblem(file(1, 1000, 0), "tensor 't' has the unknown type number 1000");

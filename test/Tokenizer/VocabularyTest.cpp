@@ -1,8 +1,8 @@
 // Tokenizers from GGUF metadata: llama.cpp's vectors, merges from scores, what is refused.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "TestSupport.h"
 #include "kvasir/Tokenizer/Vocabulary.h"
 #include "SplitRules.h"
+#include "TestSupport.h"
 #include "lib/Import/GGUF/Model.h"
 #include "llvm/ADT/StringExtras.h"
 #include <algorithm>
@@ -84,13 +84,33 @@ INSTANTIATE_TEST_SUITE_P(Tokenizer, Vectors, testing::Values("gpt-2", "mpt", "ph
                            return name;
                          });
 
+/// The same model as Hugging Face stores it: merges by rank instead of scores.
+TEST(Vocabulary, ScoresGiveTheIdsOfMerges) {
+  std::string bytes = readFile(shared + "tokenizers/ggml-vocab-phi-3.gguf"),
+              json = readFile(shared + "tokenizers/phi-3-mini.tokenizer.json"),
+              prose = readFile(shared + "text/tinyshakespeare.txt");
+  if (bytes.empty() || json.empty() || prose.empty())
+    GTEST_SKIP() << "not available";
+  auto scores = compileDescription(*readFrom(bytes));
+  auto merges = compileText(json);
+  ASSERT_TRUE(*scores) << scores->message;
+  ASSERT_TRUE(*merges) << merges->message;
+  prose.resize(200'000);
+  // Without the token that starts a text: only one of the two files asks for it.
+  EXPECT_EQ(scores->encode(prose, false), merges->encode(prose, false));
+  for (const char *text :
+       {"<|user|>\nHi!<|end|> \n<|assistant|>", "a</s>  b<unk> c", "\u00e9\u4f60\U0001f600"})
+    EXPECT_EQ(scores->encode(text, false), merges->encode(text, false)) << text;
+}
+
 TEST(Vocabulary, BertIsRefusedByName) {
   std::string bytes = readFile(shared + "tokenizers/ggml-vocab-bert-bge.gguf");
   if (bytes.empty())
     GTEST_SKIP() << "not available";
   auto tokenizer = compileDescription(*readFrom(bytes));
-  EXPECT_NE(tokenizer->message.find("tokenizer.ggml.model: 'bert' is not supported (supported: gpt2"),
-            std::string::npos)
+  EXPECT_NE(
+      tokenizer->message.find("tokenizer.ggml.model: 'bert' is not supported (supported: gpt2"),
+      std::string::npos)
       << tokenizer->message;
 }
 
@@ -192,7 +212,8 @@ TEST(Vocabulary, SpecialTokensAndFlags) {
 TEST(Vocabulary, EveryNameOfSplitRulesCompiles) {
   VocabularyDescription vocabulary;
   vocabulary.model = "gpt2";
-  for (const char *text : {"1", "2", "a", "b", "\u0120", "11", "111", "ab", "\u0120a", "\u0120ab"}) {
+  for (const char *text :
+       {"1", "2", "a", "b", "\u0120", "11", "111", "ab", "\u0120a", "\u0120ab"}) {
     vocabulary.tokens.push_back(text);
     vocabulary.kinds.push_back(TokenKind::normal);
   }

@@ -13,7 +13,8 @@ namespace kvasir {
 enum class TokenKind : uint8_t { normal = 1, unknown, control, userDefined, unused, byte };
 
 struct VocabularyDescription {
-  /// `gpt2`: byte-level BPE by `merges`; `llama`: SentencePiece BPE by `scores`. Others are refused.
+  /// `gpt2`: byte-level BPE by `merges`; `llama`: SentencePiece BPE by `scores`. Others are
+  /// refused.
   std::string model;
   /// Name of the rules that split text before BPE (tokenizer.ggml.pre).
   std::string preTokenizer;
@@ -24,8 +25,8 @@ struct VocabularyDescription {
   int64_t bos = -1, eos = -1, unknown = -1, padding = -1;
   /// Whether encoding adds them; absent: as usual for the model and the rules.
   std::optional<bool> addBos, addEos;
-  bool addSpacePrefix = true;      ///< of `llama`: text starts with a space that is not there
-  bool stripAfterSpecial = false;  ///< white space behind special tokens belongs to them (Phi-3)
+  bool addSpacePrefix = true;     ///< of `llama`: text starts with a space that is not there
+  bool stripAfterSpecial = false; ///< white space behind special tokens belongs to them (Phi-3)
 };
 
 /// Returns the same kind of table as compileTokenizer. The ids are those of llama.cpp, with special

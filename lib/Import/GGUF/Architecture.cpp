@@ -47,8 +47,7 @@ void gguf::readSizes(Source &source, DecoderDescription &decoder) {
   decoder.vocabularySize = readVocabularySize(source);
   decoder.maxContext = keys.requiredInteger("context_length", 1, maxContextSize);
   decoder.heads = keys.requiredInteger("attention.head_count", 1, maxHeads);
-  decoder.kvHeads =
-      keys.integer("attention.head_count_kv", 1, maxHeads).value_or(decoder.heads);
+  decoder.kvHeads = keys.integer("attention.head_count_kv", 1, maxHeads).value_or(decoder.heads);
   if (decoder.heads % decoder.kvHeads)
     keys.problem("attention.head_count_kv", "= " + Twine(decoder.kvHeads) +
                                                 " does not divide the " + Twine(decoder.heads) +

@@ -176,8 +176,8 @@ bool ContainerReader::readEntry(uint64_t index) {
   auto [place, inserted] = metadata.try_emplace(key.str(), std::move(value));
   // Written twice with the same value it is harmless, and there are such files.
   const Value &first = place->second;
-  bool same = first.type == value.type && first.type != ValueType::array &&
-              first.bytes == value.bytes;
+  bool same =
+      first.type == value.type && first.type != ValueType::array && first.bytes == value.bytes;
   if (!inserted && !same)
     fail("has the key " + what + " twice");
   return true;
@@ -296,7 +296,8 @@ void ContainerReader::addTensor(StringRef name, uint32_t typeNumber, uint64_t of
                                    ", which files do not hold any more; quantize the model again");
   int64_t columns = tensor.shape.empty() ? 1 : tensor.shape.back();
   if (columns % type->blockValues)
-    return tensorProblem(name, "has rows of " + Twine(columns) + " values, which are no whole blocks of " +
+    return tensorProblem(name, "has rows of " + Twine(columns) +
+                                   " values, which are no whole blocks of " +
                                    Twine(type->blockValues) + " as type " + type->name + " has");
   std::optional<uint64_t> count = countValues(tensor.shape);
   std::optional<uint64_t> length =

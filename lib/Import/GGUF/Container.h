@@ -1,6 +1,5 @@
-// Reads the header of a GGUF file: metadata, and where the tensors lie. No MLIR, and the weights are
-// never touched.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Reads the header of a GGUF file: metadata, and where the tensors lie. No MLIR, and the weights
+// are never touched. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_IMPORT_GGUF_CONTAINER_H
 #define KVASIR_IMPORT_GGUF_CONTAINER_H
 
@@ -65,8 +64,8 @@ struct Container {
   std::map<std::string, llvm::StringRef, std::less<>> files;
 };
 
-/// The type that the format numbers so: its name ("Q4_K"), the values of a block and its bytes. Types
-/// that are not stored, or no longer, have no bytes.
+/// The type that the format numbers so: its name ("Q4_K"), the values of a block and its bytes.
+/// Types that are not stored, or no longer, have no bytes.
 struct TensorType {
   llvm::StringRef name;
   uint32_t blockValues, blockBytes;

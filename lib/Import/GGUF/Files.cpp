@@ -119,7 +119,8 @@ std::optional<Metadata> Opener::readFile(const std::string &file) {
     problems.add("cannot read " + file + ": it is not a file");
     return std::nullopt;
   }
-  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
+  auto buffer =
+      llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer) {
     problems.add("cannot read " + file + ": " + buffer.getError().message());
     return std::nullopt;
@@ -134,7 +135,8 @@ std::optional<Metadata> Opener::readFile(const std::string &file) {
 /// A number of the keys split.*; nothing if it is absent.
 static std::optional<int64_t> splitNumber(const Metadata &metadata, StringRef key) {
   auto found = metadata.find(key);
-  return found == metadata.end() ? std::nullopt : std::optional(found->second.integer().value_or(-1));
+  return found == metadata.end() ? std::nullopt
+                                 : std::optional(found->second.integer().value_or(-1));
 }
 
 void Opener::checkPart(const Metadata &metadata, StringRef file, unsigned number, unsigned count) {
@@ -150,8 +152,9 @@ void Opener::checkPart(const Metadata &metadata, StringRef file, unsigned number
 void Opener::openParts(const std::string &file, unsigned count) {
   std::optional<PartName> name = parsePartName(file);
   if (!name || name->count != count)
-    return problems.add(file + ": is one of " + Twine(count) + " parts, whose names should end like " +
-                        partFile("", 1, count) + "; give it back the name that it had");
+    return problems.add(file + ": is one of " + Twine(count) +
+                        " parts, whose names should end like " + partFile("", 1, count) +
+                        "; give it back the name that it had");
   std::vector<std::string> missing;
   for (unsigned number = 1; number <= count; ++number)
     if (std::string part = partFile(name->prefix, number, count);
@@ -159,8 +162,7 @@ void Opener::openParts(const std::string &file, unsigned count) {
       missing.push_back(part);
   constexpr size_t shown = 8;
   for (const std::string &part : llvm::ArrayRef(missing).take_front(shown))
-    problems.add(file + ": is one of " + Twine(count) + " parts, of which " + part +
-                 " is missing");
+    problems.add(file + ": is one of " + Twine(count) + " parts, of which " + part + " is missing");
   if (missing.size() > shown)
     problems.add(file + ": and " + Twine(missing.size() - shown) + " more parts are missing");
   if (!missing.empty())

@@ -49,8 +49,7 @@ std::optional<double> Keys::number(StringRef key) {
   const Value *value = this->value(key);
   if (!value)
     return std::nullopt;
-  std::optional<double> number =
-      value->type == ValueType::array ? std::nullopt : value->number();
+  std::optional<double> number = value->type == ValueType::array ? std::nullopt : value->number();
   if (number && std::abs(*number) <= std::numeric_limits<float>::max())
     return number;
   problem(key, "should be a number, but is " + describeValue(*value));
@@ -94,7 +93,7 @@ void Keys::refuseUnknown(llvm::ArrayRef<StringRef> neutral) {
     std::optional<int64_t> number = value.integer();
     if (number == 0 || value.boolean() == false)
       continue; // something that the model does not have
-    problem(printable(key), "= " + describeValue(value) +
-                                " is not understood and may change the result");
+    problem(printable(key),
+            "= " + describeValue(value) + " is not understood and may change the result");
   }
 }

@@ -23,7 +23,8 @@ static void refuseUnknownArchitecture(StringRef name, Problems &problems) {
 static void checkKind(Keys &general, const Container &container, Problems &problems) {
   std::optional<std::string> type = general.text("type");
   if (type && *type != "model")
-    general.problem("type", "= '" + printable(*type) + "' is no model; expected the file of a model");
+    general.problem("type",
+                    "= '" + printable(*type) + "' is no model; expected the file of a model");
   if (container.tensors.empty())
     problems.add("there are no tensors: it holds metadata only, such as a vocabulary");
 }

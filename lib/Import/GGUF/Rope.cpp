@@ -56,7 +56,8 @@ std::optional<std::vector<double>> RopeReader::readFactors(StringRef tensor) {
     values = readFloats(source.container, *stored);
   if (!values) {
     keys.problem("rope", "needs the tensor '" + tensor + "' of " + Twine(dim / 2) +
-                             " floats, which is " + (stored ? "of another shape or type" : "missing"));
+                             " floats, which is " +
+                             (stored ? "of another shape or type" : "missing"));
     return std::nullopt;
   }
   if (!llvm::all_of(*values, [](float f) { return std::isfinite(f) && f > 0; })) {
@@ -88,8 +89,7 @@ std::optional<RopeDescription> RopeReader::readYarn(double factor) {
   scaling.betaSlow = keys.numberAbove("rope.scaling.yarn_beta_slow", 0).value_or(1);
   RopeDescription rope = yarnRope(theta, dim, scaling);
   // A factor beside the one that follows from the extension of the context.
-  rope.magnitude *=
-      static_cast<float>(keys.numberAbove("rope.scaling.attn_factor", 0).value_or(1));
+  rope.magnitude *= static_cast<float>(keys.numberAbove("rope.scaling.attn_factor", 0).value_or(1));
   return rope;
 }
 
@@ -113,8 +113,8 @@ std::optional<RopeDescription> RopeReader::readType() {
   // Older files have the factor of linear scaling alone.
   std::optional<double> old = keys.numberAbove("rope.scale_linear", 0);
   double factor = keys.numberAbove("rope.scaling.factor", 0).value_or(old.value_or(1));
-  bool factors = source.hasTensor("rope_factors_long.weight") ||
-                 source.hasTensor("rope_factors_short.weight");
+  bool factors =
+      source.hasTensor("rope_factors_long.weight") || source.hasTensor("rope_factors_short.weight");
   if (type == "longrope" || (factors && (type.empty() || type == "none" || type == "yarn")))
     return readLong();
   if (type == "yarn")
@@ -125,7 +125,8 @@ std::optional<RopeDescription> RopeReader::readType() {
   if (type.empty() || type == "none")
     return defaultRope(theta, dim);
   keys.problem("rope.scaling.type",
-               "= '" + printable(type) + "' is not understood; expected none, linear, yarn or longrope");
+               "= '" + printable(type) +
+                   "' is not understood; expected none, linear, yarn or longrope");
   return std::nullopt;
 }
 

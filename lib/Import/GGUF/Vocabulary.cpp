@@ -29,8 +29,7 @@ static std::vector<std::string> copyStrings(Keys &keys, StringRef key) {
 }
 
 /// The numbers of an array, as `convert(value, index)` makes them.
-template <class T, class F>
-static std::vector<T> readArray(Keys &keys, StringRef key, F convert) {
+template <class T, class F> static std::vector<T> readArray(Keys &keys, StringRef key, F convert) {
   std::vector<T> result;
   const Value *value = keys.value(key);
   if (!value)
@@ -77,9 +76,8 @@ static void assumeKinds(VocabularyDescription &vocabulary) {
     vocabulary.kinds.assign(vocabulary.tokens.size(), TokenKind::normal);
 }
 
-std::optional<VocabularyDescription> gguf::readVocabulary(const Metadata &metadata,
-                                                          std::string &missing,
-                                                          Problems &problems) {
+std::optional<VocabularyDescription>
+gguf::readVocabulary(const Metadata &metadata, std::string &missing, Problems &problems) {
   Keys keys(metadata, "tokenizer.ggml.", problems);
   std::optional<std::string> model = keys.text("model");
   if (!model || *model == "no_vocab" || *model == "none" || !keys.value("tokens")) {
@@ -107,15 +105,14 @@ std::optional<VocabularyDescription> gguf::readVocabulary(const Metadata &metada
   result.addSpacePrefix = keys.boolean("add_space_prefix").value_or(true);
   std::string name = Keys(metadata, "general.", problems).text("name").value_or("");
   name = StringRef(name).lower();
-  result.stripAfterSpecial =
-      StringRef(name).contains("phi-3") || StringRef(name).contains("phi3");
+  result.stripAfterSpecial = StringRef(name).contains("phi-3") || StringRef(name).contains("phi3");
   return result;
 }
 
 /// Control tokens that end a turn or a text in the models that have them.
-static const StringRef endTokens[] = {"<|eot_id|>",      "<|eom_id|>",    "<|im_end|>",
-                                      "<|end|>",         "<|endoftext|>", "<|end_of_text|>",
-                                      "<end_of_turn>",   "<EOT>"};
+static const StringRef endTokens[] = {"<|eot_id|>",    "<|eom_id|>",    "<|im_end|>",
+                                      "<|end|>",       "<|endoftext|>", "<|end_of_text|>",
+                                      "<end_of_turn>", "<EOT>"};
 
 void gguf::readSpecialTokens(const Metadata &metadata, DecoderDescription &decoder,
                              Problems &problems) {
