@@ -82,6 +82,7 @@ private:
   llvm::Error importModel();
   llvm::Error parseModel();
   llvm::Error checkLimits();
+  llvm::Error checkOutput() const;
   llvm::Error emitText(CompileOutcome &outcome);
   llvm::Error emitCode(CompileOutcome &outcome);
   llvm::Expected<std::vector<CodeObjectInput>> compileVariants();
@@ -237,6 +238,18 @@ llvm::Error Compiler::checkLimits() {
         "--max-context %u is more than the %lld positions that the model was "
         "made for",
         options.maxContext, static_cast<long long>(most));
+  return llvm::Error::success();
+}
+
+/// No file of the checkpoint is overwritten, a part of a split one neither.
+llvm::Error Compiler::checkOutput() const {
+  for (const std::string &name : model.inputs) {
+    llvm::SmallString<256> path(model.directory);
+    llvm::sys::path::append(path, name);
+    if (options.emit == Emit::artifact && llvm::sys::fs::equivalent(path, options.output))
+      return llvm::createStringError("cannot write '%s': it is an input; write to another file",
+                                     options.output.c_str());
+  }
   return llvm::Error::success();
 }
 
@@ -430,6 +443,8 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
   if (options.onModel)
     options.onModel(describe());
   if (llvm::Error error = checkLimits())
+    return error;
+  if (llvm::Error error = checkOutput())
     return error;
   stage("phases");
   PipelineOptions pipeline;
