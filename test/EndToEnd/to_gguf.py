@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Converts a Hugging Face checkpoint to GGUF as llama.cpp's converter does: to_gguf.py DIRECTORY FILE.gguf
+"""Converts a Hugging Face checkpoint to GGUF as llama.cpp's converter does: to_gguf.py DIRECTORY FILE.gguf [Q8_0|decoded]
 
-Matrices keep their type, vectors become F32; the rows of q and k are permuted and GPT-2's matrices transposed.
-A tokenizer is converted if it is one of SentencePiece. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+Matrices keep their type, vectors become F32; the rows of q and k are permuted and GPT-2's matrices transposed. With Q8_0
+matrices are rounded to blocks of that type; `decoded` writes the values of those blocks as F32. A tokenizer is converted if it is one of SentencePiece. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 import json
 import math
@@ -91,6 +91,19 @@ def convert_tensors(directory, config):
     return tensors
 
 
+def round_blocks(data, decoded):
+    """F32 values as Q8_0: of 32 values the scale (f16), and each over the scale."""
+    result = []
+    for begin in range(0, len(data), 128):
+        values = struct.unpack_from("<32f", data, begin)
+        scale = struct.pack("<e", max(map(abs, values)) / 127)
+        step, = struct.unpack("<e", scale)
+        codes = [max(-127, min(127, round(value / step))) if step else 0 for value in values]
+        result.append(struct.pack("<32f", *(step * code for code in codes)) if decoded
+                      else scale + struct.pack("<32b", *codes))
+    return b"".join(result)
+
+
 def rope_factors(rope, theta, half):
     """What scaling of the kind llama3 divides each frequency by."""
     factors = []
@@ -145,12 +158,16 @@ def convert_tokenizer(directory, config):
 
 
 def main():
-    directory, out = sys.argv[1:]
+    directory, out, *types = sys.argv[1:]
     with open(os.path.join(directory, "config.json")) as file:
         config = json.load(file)
     tensors = convert_tensors(directory, config)
     if config.get("tie_word_embeddings", config["model_type"] == "gpt2"):
         tensors.pop("output.weight", None)
+    for name, (kind, shape, data) in tensors.items():
+        if types and len(shape) == 2:
+            data = round_blocks(widen(kind, data), types[0] == "decoded")
+            tensors[name] = ("F32" if types[0] == "decoded" else "Q8_0", shape, data)
     gguf.write(out, {**convert_config(config, tensors), **convert_tokenizer(directory, config)}, tensors)
 
 
