@@ -188,8 +188,10 @@ void kvasir::readGgufRows(const uint8_t *from, int64_t rows, int64_t columns,
   assert(kind && columns % kind->block.values == 0 && "blocks of GGUF");
   to.resize(encoding, rows, columns);
   int64_t groups = kind->block.values / encoding.group;
+  auto at = [](auto &field, int64_t index) { // of a field that may be absent
+    return field.empty() ? nullptr : field.data() + index;
+  };
   for (int64_t i = 0; i < rows * columns / kind->block.values; ++i, from += kind->block.bytes)
-    kind->read(from, {to.codes.data() + i * kind->block.values, to.scale.data() + i * groups,
-                      to.minimum.data() + i * groups, to.superScale.data() + i,
-                      to.superMinimum.data() + i});
+    kind->read(from, {to.codes.data() + i * kind->block.values, at(to.scale, i * groups),
+                      at(to.minimum, i * groups), at(to.superScale, i), at(to.superMinimum, i)});
 }
