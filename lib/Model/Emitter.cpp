@@ -69,11 +69,11 @@ void DecoderEmitter::declareWeight(const WeightDescription &weight) {
   entry->second = llm::WeightType::get(b.getContext(), weight.shape, element);
   StringAttr format = stored.format.empty() ? StringAttr() : b.getStringAttr(stored.format);
   size_t parts = stored.parts.size();
-  auto source = llm::SourceAttr::get(
-      b.getContext(), b.getStringAttr(stored.file), stored.offset,
-      RankedTensorType::get(weight.stored, element), weight.transpose, weight.row,
-      weight.interleaved, format, parts > 0 ? partSource(stored.parts[0], b) : nullptr,
-      parts > 1 ? partSource(stored.parts[1], b) : nullptr);
+  auto source = llm::SourceAttr::get(b.getContext(), b.getStringAttr(stored.file), stored.offset,
+                                     RankedTensorType::get(weight.stored, element),
+                                     weight.transpose, weight.row, weight.interleaved, format,
+                                     parts > 0 ? partSource(stored.parts[0], b) : nullptr,
+                                     parts > 1 ? partSource(stored.parts[1], b) : nullptr);
   llm::WeightOp::create(b, NameLoc::get(b.getStringAttr(weight.tensor)),
                         b.getStringAttr(weight.symbol), TypeAttr::get(entry->second), source,
                         llm::WeightLayoutAttr());

@@ -224,15 +224,9 @@ static void onStage(const std::string &name, bool visible) {
 static CompileOutcome compileWithProgress(Options &options, const Printer &printer, Json &result) {
   bool terminal = isatty(STDERR_FILENO) && !options.quiet;
   Progress progress("packing");
-  options.compile.onModel = [&](const std::string &what) {
+  options.compile.onModel = [&](const std::string &what, const std::string &origin) {
     result["model"] = what;
-    bool gguf = std::string_view(options.compile.input).ends_with(".gguf");
-    std::string origin = gguf ? "GGUF" : "Hugging Face";
-    if (options.compile.randomSeed)
-      origin = "random weights, seed " + std::to_string(*options.compile.randomSeed);
-    printer.line("reading", what + (options.compile.from.empty()
-                                        ? "   (" + origin + ")"
-                                        : "   (IR after " + options.compile.from + ")"));
+    printer.line("reading", what + "   (" + origin + ")");
   };
   options.compile.onStage = [&](const std::string &name) { onStage(name, terminal); };
   if (terminal) {
@@ -388,7 +382,7 @@ int main(int argc, char **argv) {
              "  kvasir compile config.json --random-weights 1 -o shape.kvasir\n"
              "  kvasir compile Llama-3.2-1B --until schedule\n"
              "  kvasir compile Llama-3.2-1B -o l.kvasir --save-phases phases\n"
-             "  kvasir compile phases/04-schedule.mlir --from schedule -o "
+             "  kvasir compile phases/05-schedule.mlir --from schedule -o "
              "l.kvasir\n"
              "  kvasir compile Llama-3.2-1B --emit asm --variant x86-64-v3 -o "
              "l.s");

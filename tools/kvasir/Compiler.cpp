@@ -89,6 +89,7 @@ private:
   llvm::Error addTokenizer(PackageOptions &package);
   llvm::Error package(CompileOutcome &outcome);
   std::string describe() const;
+  std::string origin() const;
   int64_t modelNumber(llvm::StringRef name) const;
   void stage(const std::string &name) const {
     if (options.onStage)
@@ -229,6 +230,15 @@ std::string Compiler::describe() const {
   out << textField("architecture") << ", " << layers << (layers == 1 ? " layer, " : " layers, ")
       << llvm::format("%.3g %sparameters, ", parameters, unit) << textField("weight_type");
   return text;
+}
+
+std::string Compiler::origin() const {
+  if (!options.from.empty())
+    return "IR after " + options.from;
+  if (options.randomSeed)
+    return "random weights, seed " + std::to_string(*options.randomSeed);
+  bool gguf = !model.inputs.empty() && llvm::StringRef(model.inputs.front()).ends_with(".gguf");
+  return gguf ? "GGUF" : "Hugging Face";
 }
 
 llvm::Error Compiler::checkLimits() {
@@ -441,7 +451,7 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
     return diagnostics.takeError(message);
   }
   if (options.onModel)
-    options.onModel(describe());
+    options.onModel(describe(), origin());
   if (llvm::Error error = checkLimits())
     return error;
   if (llvm::Error error = checkOutput())

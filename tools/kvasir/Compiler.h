@@ -38,8 +38,8 @@ struct CompileOptions {
   unsigned threads = 0;
 
   const std::atomic<bool> *cancelled = nullptr;
-  /// Called when the model is known: "llama, 16 layers, ...".
-  std::function<void(const std::string &)> onModel;
+  /// Called when the model is known: "llama, 16 layers, ..." and the format that it came in.
+  std::function<void(const std::string &what, const std::string &origin)> onModel;
   /// Called at the start of each part that may take a while: phases,
   /// tokenizer, code, packing. Only packing polls `cancelled` all the time, and
   /// only phases and packing write files.

@@ -3,7 +3,6 @@
 #include "Keys.h"
 #include "Model.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringExtras.h"
 
 using namespace kvasir;
 using namespace kvasir::gguf;
