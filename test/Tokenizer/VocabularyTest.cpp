@@ -240,6 +240,50 @@ TEST(Vocabulary, EveryNameOfSplitRulesCompiles) {
   EXPECT_EQ(digits("gpt-4o", " ab"), std::vector<int32_t>{9});
 }
 
+/// The tokenizer of golden.json's base "byte", as a GGUF file would hold it.
+VocabularyDescription describeByteBase() {
+  const Json &base = golden()["bases"]["byte"];
+  VocabularyDescription result;
+  result.model = "gpt2";
+  const Json &tokens = base["model"]["vocab"];
+  result.tokens.resize(tokens.size());
+  result.kinds.assign(tokens.size(), TokenKind::normal);
+  for (auto token = tokens.begin(); token != tokens.end(); ++token)
+    result.tokens[token->get<size_t>()] = token.key();
+  for (const Json &token : base["added_tokens"])
+    result.kinds[token["id"].get<size_t>()] = TokenKind::control;
+  for (const Json &merge : base["model"]["merges"])
+    result.merges.push_back(merge.is_string()
+                                ? merge.get<std::string>()
+                                : merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+  return result;
+}
+
+/// golden.json has what the reference makes of texts with the patterns of the models themselves.
+TEST(Vocabulary, SplitRulesAreThoseOfTheModels) {
+  const std::map<std::string, const char *> names = {{"pattern: gpt2", "gpt-2"},
+                                                     {"pattern: llama3", "dbrx"},
+                                                     {"pattern: qwen2", "qwen2"},
+                                                     {"pattern: o200k", "gpt-4o"}};
+  size_t compared = 0;
+  for (const Json &entry : golden()["cases"]) {
+    auto name = names.find(entry["name"].get<std::string>());
+    if (name == names.end() || entry["base"] != "byte")
+      continue;
+    VocabularyDescription vocabulary = describeByteBase();
+    vocabulary.preTokenizer = name->second;
+    auto tokenizer = compileDescription(vocabulary);
+    ASSERT_TRUE(*tokenizer) << tokenizer->message;
+    for (const Json &test : entry["tests"]) {
+      std::string text = test["text"];
+      EXPECT_EQ(Json(tokenizer->encode(text, false)), test.value("plain", test["ids"]))
+          << name->second << ": " << Json(text).dump();
+    }
+    ++compared;
+  }
+  EXPECT_EQ(compared, names.size());
+}
+
 void expectRefused(const VocabularyDescription &vocabulary, const std::string &message) {
   auto tokenizer = compileDescription(vocabulary);
   EXPECT_FALSE(*tokenizer);
