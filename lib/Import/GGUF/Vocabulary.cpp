@@ -95,8 +95,11 @@ gguf::readVocabulary(const Metadata &metadata, std::string &missing, Problems &p
     return score ? std::optional<float>(static_cast<float>(*score)) : std::nullopt;
   });
   bool pieces = isSentencePiece(metadata);
-  result.bos = readId(keys, "bos_token_id", pieces ? 1 : -1);
-  result.eos = readId(keys, "eos_token_id", pieces ? 2 : -1);
+  // What is wrong with these two is said where the model is described.
+  Problems said;
+  Keys ends(metadata, "tokenizer.ggml.", said);
+  result.bos = readId(ends, "bos_token_id", pieces ? 1 : -1);
+  result.eos = readId(ends, "eos_token_id", pieces ? 2 : -1);
   result.unknown = readId(keys, "unknown_token_id", pieces ? 0 : -1);
   result.padding = readId(keys, "padding_token_id");
   result.addBos = keys.boolean("add_bos_token");
