@@ -69,10 +69,28 @@ static bool isSentencePiece(const Metadata &metadata) {
   return found != metadata.end() && found->second.text() == StringRef("llama");
 }
 
-/// Old files do not say what their tokens are.
-static void assumeKinds(VocabularyDescription &vocabulary) {
-  if (vocabulary.kinds.empty())
-    vocabulary.kinds.assign(vocabulary.tokens.size(), TokenKind::normal);
+/// Tokens, and what belongs to each.
+static void readTokens(Keys &keys, VocabularyDescription &result) {
+  result.tokens = copyStrings(keys, "tokens");
+  result.merges = copyStrings(keys, "merges");
+  result.kinds = readArray<TokenKind>(keys, "token_type", convertKind);
+  if (result.kinds.empty()) // old files do not say what their tokens are
+    result.kinds.assign(result.tokens.size(), TokenKind::normal);
+  result.scores = readArray<float>(keys, "scores", [](const Value &value, uint64_t i) {
+    std::optional<double> score = value.number(i);
+    return score ? std::optional<float>(static_cast<float>(*score)) : std::nullopt;
+  });
+}
+
+static void readIds(const Metadata &metadata, Keys &keys, VocabularyDescription &result) {
+  // What is wrong with these two is said where the model is described.
+  Problems said;
+  Keys ends(metadata, "tokenizer.ggml.", said);
+  bool pieces = isSentencePiece(metadata);
+  result.bos = readId(ends, "bos_token_id", pieces ? 1 : -1);
+  result.eos = readId(ends, "eos_token_id", pieces ? 2 : -1);
+  result.unknown = readId(keys, "unknown_token_id", pieces ? 0 : -1);
+  result.padding = readId(keys, "padding_token_id");
 }
 
 std::optional<VocabularyDescription>
@@ -86,22 +104,8 @@ gguf::readVocabulary(const Metadata &metadata, std::string &missing, Problems &p
   VocabularyDescription result;
   result.model = *model;
   result.preTokenizer = keys.text("pre").value_or("default");
-  result.tokens = copyStrings(keys, "tokens");
-  result.merges = copyStrings(keys, "merges");
-  result.kinds = readArray<TokenKind>(keys, "token_type", convertKind);
-  assumeKinds(result);
-  result.scores = readArray<float>(keys, "scores", [](const Value &value, uint64_t i) {
-    std::optional<double> score = value.number(i);
-    return score ? std::optional<float>(static_cast<float>(*score)) : std::nullopt;
-  });
-  bool pieces = isSentencePiece(metadata);
-  // What is wrong with these two is said where the model is described.
-  Problems said;
-  Keys ends(metadata, "tokenizer.ggml.", said);
-  result.bos = readId(ends, "bos_token_id", pieces ? 1 : -1);
-  result.eos = readId(ends, "eos_token_id", pieces ? 2 : -1);
-  result.unknown = readId(keys, "unknown_token_id", pieces ? 0 : -1);
-  result.padding = readId(keys, "padding_token_id");
+  readTokens(keys, result);
+  readIds(metadata, keys, result);
   result.addBos = keys.boolean("add_bos_token");
   result.addEos = keys.boolean("add_eos_token");
   result.addSpacePrefix = keys.boolean("add_space_prefix").value_or(true);
