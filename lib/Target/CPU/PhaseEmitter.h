@@ -99,7 +99,8 @@ void emitSerial(PhaseEmitter &e);
 inline int64_t featuresOf(Value value) {
   return llvm::cast<mlir::RankedTensorType>(value.getType()).getDimSize(1);
 }
-/// The type of values in rows or in panels of 16: encoded weights lie in rows as f32 (the naive path).
+/// The type of values in rows or in panels of 16: encoded weights lie in rows as f32 (the naive
+/// path).
 inline Type plainType(llm::WeightType type) {
   return type.getEncoding() ? mlir::Float32Type::get(type.getContext()) : type.getElementType();
 }

@@ -87,9 +87,8 @@ void PhaseEmitter::emitQuantizeRows(llm::QuantizeRowsOp op, Value row) {
   int64_t whole = columns / group * group;
   Value x = rowAddress(op.getX(), row);
   RowQuantizer quantizer(*this, type, rowAddress(op.getResult(), row), row);
-  loop(c(0), c(whole / group), 1, [&](Value g) {
-    quantizer.emitGroup(at(x, mul(g, c(group * 4))), g, group, group);
-  });
+  loop(c(0), c(whole / group), 1,
+       [&](Value g) { quantizer.emitGroup(at(x, mul(g, c(group * 4))), g, group, group); });
   if (whole == columns)
     return;
   // The last group is filled up with zeros.
@@ -115,7 +114,6 @@ void PhaseEmitter::copyBufferRow(Value from, Value to, Value row) {
   loop(c(0), c(parts.scales), pieceColumns * tileTokens, [&](Value i) {
     copyRow(at(source, add(i, codes)), at(target, add(i, codes)), pieceColumns / 4);
   });
-  loop(c(parts.scales), c(parts.bytes), tileTokens * 4, [&](Value i) {
-    store(load(i32(), at(source, add(i, words))), at(target, add(i, words)));
-  });
+  loop(c(parts.scales), c(parts.bytes), tileTokens * 4,
+       [&](Value i) { store(load(i32(), at(source, add(i, words))), at(target, add(i, words))); });
 }

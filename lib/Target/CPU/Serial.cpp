@@ -52,9 +52,11 @@ Value SerialEmitter::sum(int64_t n, llvm::function_ref<Value(Value)> term) {
 /// The value that a quantized row has in column i: its code times the scale of the group.
 Value SerialEmitter::getQuantized(Value x, step::BufferType type, Value row, Value i) {
   Value lane = e.rem(row, e.c(16));
-  Value code = e.add(e.mul(e.div(i, e.c(32)), e.c(512)), e.add(e.mul(lane, e.c(32)), e.rem(i, e.c(32))));
+  Value code =
+      e.add(e.mul(e.div(i, e.c(32)), e.c(512)), e.add(e.mul(lane, e.c(32)), e.rem(i, e.c(32))));
   Value group = e.div(i, e.c(type.getQuantized().getGroup()));
-  Value scale = e.at(e.at(x, type.getTile().scales), e.mul(e.add(e.mul(group, e.c(16)), lane), e.c(4)));
+  Value scale =
+      e.at(e.at(x, type.getTile().scales), e.mul(e.add(e.mul(group, e.c(16)), lane), e.c(4)));
   Value integer = e.signExtend(e.i32(), e.load(e.i8(), e.at(x, code)));
   return e.fmul(e.toFloat(integer), e.load(e.f32(), scale));
 }
@@ -101,8 +103,8 @@ void SerialEmitter::emitQuantizeRows(llm::QuantizeRowsOp op, Value row) {
     e.loop(first, last, 1, [&](Value i) {
       Value code = e.fmin(e.round(e.fmul(get(x, i), inverse)), e.f(127));
       code = e.fmax(code, e.f(-127));
-      Value place = e.add(e.mul(e.div(i, e.c(32)), e.c(512)),
-                          e.add(e.mul(lane, e.c(32)), e.rem(i, e.c(32))));
+      Value place =
+          e.add(e.mul(e.div(i, e.c(32)), e.c(512)), e.add(e.mul(lane, e.c(32)), e.rem(i, e.c(32))));
       e.store(arith::FPToSIOp::create(e.b, e.i8(), code), e.at(tile, place));
     });
   });
