@@ -20,6 +20,7 @@ struct EncodedLinear::Arguments {
   Value x, scales, sums, scaledSums; // parts of a tile of inputs, at the first token
   Value unit, tile, halfTile;        // halfTile: bytes from one half's sums to the other's
   Value blocks;                      // whole blocks
+  Value buffer;                      // for a decoded piece, with f32 inputs
 };
 
 /// The arguments for the tokens from `first` (i64) on.
@@ -198,47 +199,74 @@ void EncodedLinear::emitIntegerSpan(int64_t tokens, const Arguments &arguments, 
 // Decoded weights
 //===----------------------------------------------------------------------===//
 
+/// (piece, fields of its block, first group in the block, buffer): the piece's decoded values for
+/// some sets of rows, [32 columns][sets][lanes] f32. One function for all kernels.
+func::FuncOp EncodedLinear::pieceDecoder(ArrayRef<RowSet> sets) {
+  std::string decoder = "decode_" + encoding.name() + "_" + std::to_string(sets.front().first) +
+                        "_" + std::to_string(sets.size() * lanes());
+  Type p = e.ptr(), i = e.i64();
+  func::FuncOp function = e.declareOnce(decoder, {p, p, i, p}, [&](ValueRange a) {
+    int64_t inGroup = std::min(panel.groupColumns, pieceColumns);
+    for (auto [index, set] : llvm::enumerate(sets)) {
+      PieceCodes codes(e, encoding, a[0], set);
+      Value scale, bias;
+      for (int64_t column = 0; column < pieceColumns; ++column) {
+        if (column % inGroup == 0)
+          std::tie(scale, bias) = scaleAndBias(a[1], e.add(a[2], e.c(column / inGroup)), set);
+        Value code = codes.values(column / stepColumns, column % stepColumns);
+        Value place = e.at(a[3], (column * sets.size() + index) * lanes() * 4);
+        e.store(e.fma(code, scale, bias), place, lanes() * 4);
+      }
+    }
+  });
+  function->setAttr("passthrough", e.b.getStrArrayAttr({"noinline"}));
+  return function;
+}
+
+/// A value is scale * byte + bias. The product of the scale with an offset is exact.
+std::pair<Value, Value> EncodedLinear::scaleAndBias(Value fields, Value group, RowSet set) {
+  GroupScales scales = loadScales(e, encoding, panel, fields, group, set);
+  if (scales.minimum)
+    return {scales.scale, e.fneg(scales.minimum)};
+  double byteOffset = encoding.isInteger() ? encoding.byteOffset() : 0;
+  Value offset =
+      scales.zeroPoints ? e.toFloat(scales.zeroPoints) : e.constant(e.vec(lanes()), byteOffset);
+  return {scales.scale, e.fneg(e.fmul(scales.scale, offset))};
+}
+
 /// Up to 32 columns of a block from `column` (i64) on.
 void EncodedLinear::emitFloatPiece(int64_t tokens, const Arguments &arguments, Value block,
                                    Value address, Value column, int64_t columns,
                                    ArrayRef<RowSet> sets, MutableArrayRef<Value> sums) {
+  Value piece = e.mul(e.div(column, e.c(pieceColumns)), e.c(panel.pieceBytes));
   Value fields = panel.fieldsInHeader ? arguments.unit : address;
-  Value piece = e.div(column, e.c(pieceColumns));
-  Value at = e.at(e.at(address, panel.fieldBytes), e.mul(piece, e.c(panel.pieceBytes)));
+  Value group = panel.fieldsInHeader ? e.c(0) : e.div(column, e.c(panel.groupColumns));
+  func::CallOp::create(
+      e.b, pieceDecoder(sets),
+      ValueRange{e.at(e.at(address, panel.fieldBytes), piece), fields, group, arguments.buffer});
   Value row = e.add(e.mul(block, e.c(panel.blockColumns)), column);
   Value inputs = e.at(arguments.x, e.mul(row, e.c(4)));
-  int64_t inGroup = std::min(panel.groupColumns, pieceColumns);
-  SmallVector<PieceCodes> codes;
-  for (RowSet set : sets)
-    codes.emplace_back(e, encoding, at, set);
-  SmallVector<Value> scales(sets.size()), biases(sets.size());
-  for (int64_t i = 0; i < columns; ++i) {
-    SmallVector<Value> weights;
-    for (auto [s, set] : llvm::enumerate(sets)) {
-      if (i % inGroup == 0) {
-        Value group =
-            panel.fieldsInHeader ? e.c(0) : e.div(e.add(column, e.c(i)), e.c(panel.groupColumns));
-        GroupScales group32 = loadScales(e, encoding, panel, fields, group, set);
-        scales[s] = group32.scale;
-        // What is added to scale * byte. The product with an offset is exact.
-        Value offset =
-            group32.zeroPoints
-                ? e.toFloat(group32.zeroPoints)
-                : e.constant(e.vec(lanes()), encoding.isInteger() ? encoding.byteOffset() : 0);
-        biases[s] =
-            group32.minimum ? e.fneg(group32.minimum) : e.fneg(e.fmul(group32.scale, offset));
-      }
-      Value code = codes[s].values(i / stepColumns, i % stepColumns);
-      weights.push_back(e.fma(code, scales[s], biases[s]));
-    }
-    for (int64_t t = 0; t < tokens; ++t) {
-      Value input = e.load(e.f32(), e.at(inputs, t * x.getRowBytes() + i * 4));
-      for (auto [s, weight] : llvm::enumerate(weights)) {
-        Value &sum = sums[s * tokens + t];
-        sum = e.fma(weight, e.splat(input, lanes()), sum);
+  int64_t unroll = columns % 4 == 0 ? 4 : 1, setBytes = lanes() * 4;
+  auto result = e.fold(e.c(0), e.c(columns), unroll, sums, [&](Value first, ValueRange before) {
+    SmallVector<Value> next(before);
+    Value decoded = e.at(arguments.buffer, e.mul(first, e.c(sets.size() * setBytes)));
+    Value from = e.at(inputs, e.mul(first, e.c(4)));
+    for (int64_t i = 0; i < unroll; ++i) {
+      SmallVector<Value> weights;
+      for (size_t s = 0; s < sets.size(); ++s)
+        weights.push_back(
+            e.load(e.vec(lanes()), e.at(decoded, (i * sets.size() + s) * setBytes), setBytes));
+      for (int64_t t = 0; t < tokens; ++t) {
+        Value input = e.load(e.f32(), e.at(from, t * x.getRowBytes() + i * 4));
+        for (auto [s, weight] : llvm::enumerate(weights)) {
+          Value &sum = next[s * tokens + t];
+          sum = e.fma(weight, e.splat(input, lanes()), sum);
+        }
       }
     }
-  }
+    return next;
+  });
+  llvm::copy(result, sums.begin());
 }
 
 //===----------------------------------------------------------------------===//
@@ -316,8 +344,10 @@ void EncodedLinear::emitPart(int64_t tokens, const Arguments &arguments, Value b
   }
 }
 
-void EncodedLinear::emitKernel(int64_t tokens, const Arguments &arguments) {
+void EncodedLinear::emitKernel(int64_t tokens, Arguments arguments) {
   int64_t all = unitRows / lanes();
+  if (!rows)
+    arguments.buffer = e.stack(pieceColumns * unitRows * 4);
   bool carried = isCarried(tokens);
   Value zero = e.constant(e.vec(lanes()), 0);
   auto eachPlace = [&](llvm::function_ref<void(int64_t, Value)> body) {
@@ -373,7 +403,7 @@ func::FuncOp EncodedLinear::kernel(int64_t tokens, bool pair) {
   std::string kind = pair ? "_pair" : "_m";
   return e.declareOnce(name() + kind + std::to_string(tokens), {p, p, p, p, p, p, i, i},
                        [&](ValueRange a) {
-                         Arguments arguments{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]};
+                         Arguments arguments{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], {}};
                          if (pair)
                            emitPairKernel(tokens, arguments);
                          else

@@ -33,7 +33,7 @@ private:
   mlir::func::FuncOp dispatcher();
   mlir::func::FuncOp kernel(int64_t tokens, bool pair);
   std::string name() const;
-  void emitKernel(int64_t tokens, const Arguments &arguments);
+  void emitKernel(int64_t tokens, Arguments arguments);
   void emitPairKernel(int64_t tokens, const Arguments &arguments);
   int64_t placesFor(int64_t tokens) const;
 
@@ -50,6 +50,8 @@ private:
   void emitIntegerSpan(int64_t tokens, const Arguments &arguments, Value block, Value address,
                        Value column, int64_t columns, llvm::ArrayRef<RowSet> sets,
                        llvm::MutableArrayRef<Value> sums);
+  mlir::func::FuncOp pieceDecoder(llvm::ArrayRef<RowSet> sets);
+  std::pair<Value, Value> scaleAndBias(Value fields, Value group, RowSet set);
   void emitFloatPiece(int64_t tokens, const Arguments &arguments, Value block, Value address,
                       Value column, int64_t columns, llvm::ArrayRef<RowSet> sets,
                       llvm::MutableArrayRef<Value> sums);
