@@ -133,7 +133,7 @@ LogicalResult Quantize::encode(llm::WeightOp weight, ArrayRef<llm::GetWeightOp> 
   auto type = cast<llm::WeightType>(weight.getType());
   Rule *rule = findRule(weight);
   if (type.getEncoding()) {
-    if (rule && rule->encoding && *rule->encoding != *type.getEncoding())
+    if (rule && rule->encoding != type.getEncoding())
       return weight.emitError() << "rule '" << rule->text << "' matches '" << weight.getSymName()
                                 << "', but that is stored as " << type.getEncoding()->name()
                                 << ", which is not quantized again; start from the floats";

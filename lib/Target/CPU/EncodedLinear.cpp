@@ -206,7 +206,9 @@ func::FuncOp EncodedLinear::pieceDecoder(ArrayRef<RowSet> sets) {
                         "_" + std::to_string(sets.size() * lanes());
   Type p = e.ptr(), i = e.i64();
   func::FuncOp function = e.declareOnce(decoder, {p, p, i, p}, [&](ValueRange a) {
-    int64_t inGroup = std::min(panel.groupColumns, pieceColumns);
+    // Nothing here may depend on the number of columns: matrices of all sizes share the function.
+    int64_t inGroup =
+        panel.fieldsInHeader ? pieceColumns : std::min(panel.groupColumns, pieceColumns);
     for (auto [index, set] : llvm::enumerate(sets)) {
       PieceCodes codes(e, encoding, a[0], set);
       Value scale, bias;
