@@ -31,9 +31,9 @@ step.phase @p kind <attend> {
 // CHECK: %[[SCALED:.*]] = arith.mulf %[[SCORE]],
 // CHECK: arith.select %[[SEEN]], %[[SCALED]], %{{.*}}
 // The weight that is stored has the scale of its value in it, the one that is summed has not.
-// CHECK: %[[P:.*]] = arith.select
+// CHECK: arith.cmpf uno,
+// CHECK-NEXT: %[[P:.*]] = arith.select
 // CHECK-NEXT: %[[WEIGHT:.*]] = arith.mulf %[[P]], %[[VALUESCALES]]
-// CHECK-NEXT: llvm.getelementptr
 // CHECK-NEXT: llvm.store %[[WEIGHT]],
 // CHECK: arith.addf %[[P]],
 // CHECK: llvm.getelementptr %[[KEYS]][1280]
