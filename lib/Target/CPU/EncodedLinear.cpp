@@ -17,10 +17,20 @@ constexpr int64_t inputPieceBytes = pieceColumns * tileTokens;
 
 /// Of a kernel. Of f32 inputs there is only `x`, of quantized ones `x` are the codes.
 struct EncodedLinear::Arguments {
-  Value x, scales, sums, scaledSums; // parts of a tile of inputs, at the kernel's first token
+  Value x, scales, sums, scaledSums; // parts of a tile of inputs, at the first token
   Value unit, tile, halfTile;        // halfTile: bytes from one half's sums to the other's
   Value blocks;                      // whole blocks
 };
+
+/// The arguments for the tokens from `first` on.
+EncodedLinear::Arguments EncodedLinear::from(int64_t first, const Arguments &arguments) {
+  Arguments result = arguments;
+  result.x = e.at(arguments.x, first * (rows ? pieceColumns : x.getRowBytes()));
+  for (Value Arguments::*part : {&Arguments::scales, &Arguments::sums, &Arguments::scaledSums})
+    result.*part = e.at(arguments.*part, first * 4);
+  result.tile = e.at(arguments.tile, first * halfRows * 4);
+  return result;
+}
 
 /// Columns of one group of the weights and of the inputs: one integer sum for each row and token.
 struct EncodedLinear::Chunk {
@@ -51,7 +61,7 @@ std::string EncodedLinear::name() const {
 }
 
 int64_t EncodedLinear::setsTogether(int64_t tokens) const {
-  int64_t all = unitRows / lanes(), most = e.variant.vectorBits >= 512 ? 24 : 8;
+  int64_t all = unitRows / lanes(), most = e.variant.vectorBits >= 512 ? 16 : 8;
   int64_t sets = all;
   while (sets > 1 && sets * tokens > most)
     sets /= 2;
@@ -252,13 +262,26 @@ void EncodedLinear::emitSets(int64_t tokens, const Arguments &arguments, Value b
     emitSpan(e.c(whole), columns - whole, sums);
 }
 
-/// Sums are [set][token]; those that are not carried lie in the tile.
+/// Sums are [set][token]; those that are not carried lie in the tile. Then tokens are taken in parts
+/// whose sums of integers fit the registers. Decoding the block again for each costs less than
+/// loading it decoded: loads are as scarce as arithmetic.
 void EncodedLinear::emitBlock(int64_t tokens, const Arguments &arguments, Value block,
                               int64_t columns, MutableArrayRef<Value> sums, bool carried) {
   Value place = e.add(e.c(panel.headerBytes), e.mul(block, e.c(panel.blockBytes)));
   Value address = e.at(arguments.unit, place);
   for (int64_t ahead = 0; ahead < panel.blockBytes; ahead += lineBytes)
     e.prefetch(e.at(address, ahead + prefetchDistance));
+  int64_t parts = llvm::divideCeil(tokens, tokensTogether);
+  for (int64_t part = 0, first = 0; part < parts; ++part) {
+    int64_t some = llvm::divideCeil(tokens - first, parts - part);
+    emitPart(some, first ? from(first, arguments) : arguments, block, address, columns, sums,
+             carried);
+    first += some;
+  }
+}
+
+void EncodedLinear::emitPart(int64_t tokens, const Arguments &arguments, Value block, Value address,
+                             int64_t columns, MutableArrayRef<Value> sums, bool carried) {
   int64_t together = setsTogether(tokens), all = unitRows / lanes();
   for (int64_t first = 0; first < all; first += together) {
     SmallVector<RowSet> sets;
@@ -332,17 +355,9 @@ func::FuncOp EncodedLinear::dispatcher() {
     e.switchOn(
         a[6], tileTokens,
         [&](int64_t tokens) {
-          int64_t parts = llvm::divideCeil(tokens, kernelTokens());
-          for (int64_t part = 0, first = 0; part < parts; ++part) {
-            int64_t some = llvm::divideCeil(tokens - first, parts - part);
-            auto from = [&](Value base, int64_t bytes) { return e.at(base, first * bytes); };
-            func::CallOp::create(
-                e.b, kernel(some),
-                ValueRange{from(a[0], rows ? pieceColumns : x.getRowBytes()), from(a[1], 4),
-                           from(a[2], 4), from(a[3], 4), a[4], from(a[5], halfRows * 4), halfTile,
-                           a[7]});
-            first += some;
-          }
+          SmallVector<Value> arguments(a);
+          arguments[6] = halfTile;
+          func::CallOp::create(e.b, kernel(tokens), arguments);
         },
         [] {});
   });

@@ -36,6 +36,9 @@ private:
   /// A run of blocks, or the short last one, for all sets of rows.
   void emitBlock(int64_t tokens, const Arguments &arguments, Value block, int64_t columns,
                  llvm::MutableArrayRef<Value> sums, bool carried);
+  void emitPart(int64_t tokens, const Arguments &arguments, Value block, Value address,
+                int64_t columns, llvm::MutableArrayRef<Value> sums, bool carried);
+  Arguments from(int64_t first, const Arguments &arguments);
   void emitSets(int64_t tokens, const Arguments &arguments, Value block, Value address,
                 int64_t columns, llvm::ArrayRef<RowSet> sets, llvm::MutableArrayRef<Value> sums);
   void emitIntegerSpan(int64_t tokens, const Arguments &arguments, Value block, Value address,
@@ -58,8 +61,8 @@ private:
   int64_t setsTogether(int64_t tokens) const;
   /// Whether the sums of all sets stay in registers all the way.
   bool isCarried(int64_t tokens) const;
-  /// Most tokens of one kernel; more are two kernels over a unit that is in the cache.
-  int64_t kernelTokens() const { return e.variant.vectorBits >= 512 ? 16 : 8; }
+  /// Most tokens whose sums of integers fit the registers, for one set of rows or two.
+  static constexpr int64_t tokensTogether = 8;
 
   PhaseEmitter &e;
   Encoding encoding;

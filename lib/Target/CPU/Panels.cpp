@@ -23,6 +23,8 @@ constexpr int64_t mostTokens = tileTokens;
 constexpr int64_t kernelTokens = 12;
 /// Panels that are computed side by side: two independent chains for each token.
 constexpr int64_t mostPanels = 2;
+/// Weights that are kept while many tokens pass by: half of a second-level cache, or less.
+constexpr int64_t cacheBytes = 512 << 10;
 /// Bytes of weights ahead of the loads that are prefetched.
 constexpr int64_t prefetchDistance = 6144;
 
@@ -81,8 +83,12 @@ private:
   SmallVector<Group> groups();
   void emitGroup(const Group &group);
   void emitTile(const Group &group, Value tokens, Value panels, Value panel, Value firstToken);
+  int64_t panelsInCache(const Group &group);
   void emitFloats(const Group &group, Value tokens, Value panels, Value panel, Value firstToken);
   void emitEncoded(unsigned result, Value tokens, Value panel, Value firstToken, Value sums);
+  bool readsQuantized() {
+    return cast<step::BufferType>(homeOf(linear.getX()).getType()).getQuantized() != nullptr;
+  }
   bool isEncoded(unsigned result) {
     return cast<llm::WeightType>(linear.getWeights()[result].getType()).getEncoding().has_value();
   }
@@ -257,20 +263,36 @@ void PanelsEmitter::emit() {
 void PanelsEmitter::emitGroup(const Group &group) {
   Value count = e.extent(linear.getResult(0));
   bool encoded = llvm::any_of(group.results, [&](unsigned r) { return isEncoded(r); });
-  int64_t tileOfMany = cast<step::BufferType>(homeOf(linear.getX()).getType()).getQuantized()
-                           ? mostTokens
-                           : kernelTokens;
+  int64_t tileOfMany = readsQuantized() ? mostTokens : kernelTokens;
   Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(tileOfMany), e.c(mostTokens));
   // Workers own whole units of encoded weights: two panels.
   int64_t panelsOfAll = llvm::divideCeil(group.outputs, panelRows), unit = encoded ? mostPanels : 1;
   auto [first, last] = e.ownRange(e.c(llvm::divideCeil(panelsOfAll, unit)));
   Value end = e.minimum(e.mul(last, e.c(unit)), e.c(panelsOfAll));
-  e.loop(e.mul(first, e.c(unit)), end, mostPanels, [&](Value panel) {
-    Value panels = e.minimum(e.c(mostPanels), e.sub(end, panel));
+  int64_t stretch = panelsInCache(group);
+  e.loop(e.mul(first, e.c(unit)), end, stretch, [&](Value start) {
+    Value stop = e.minimum(e.add(start, e.c(stretch)), end);
     e.loopBy(e.c(0), count, atOnce, [&](Value token) {
-      emitTile(group, e.minimum(atOnce, e.sub(count, token)), panels, panel, token);
+      Value tokens = e.minimum(atOnce, e.sub(count, token));
+      e.loop(start, stop, mostPanels, [&](Value panel) {
+        emitTile(group, tokens, e.minimum(e.c(mostPanels), e.sub(stop, panel)), panel, token);
+      });
     });
   });
+}
+
+/// Panels whose weights stay in the second-level cache while all tokens pass by. The more they are,
+/// the fewer times the inputs come from farther away.
+int64_t PanelsEmitter::panelsInCache(const Group &group) {
+  auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
+  int64_t bytes = 0; // of mostPanels panels
+  for (unsigned result : group.results) {
+    auto type = cast<llm::WeightType>(linear.getWeights()[result].getType());
+    bytes += isEncoded(result) ? EncodedLinear(e, type, input).unitBytes()
+                               : mostPanels * panelRows * type.getColumns() *
+                                     bytesOf(type.getElementType());
+  }
+  return mostPanels * std::clamp<int64_t>(cacheBytes / bytes, 1, 8);
 }
 
 /// Inputs of a block: all of them, unless two microkernels share the weights of the tile; those of
