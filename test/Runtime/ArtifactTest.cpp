@@ -257,7 +257,7 @@ const Lie lies[] = {
     {"cachePageInt8", // the toy's page holds half of it as codes, but no scales
      [](ModuleT &m) {
        m.caches[0]->type = ElementType::i8;
-       m.caches[0]->page_bytes = 2 * 64 * TOY_HEAD;
+       m.caches[0]->page_bytes = 2 * 64 * m.caches[0]->head_size;
      },
      "at least"},
     {"cacheType", [](ModuleT &m) { m.caches[0]->type = ElementType::i32; }, "type that is not"},
