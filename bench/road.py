@@ -2,6 +2,7 @@
 """Compiles, loads and decodes a random checkpoint of a real size and prints each figure beside its bound.
 
 road.py [--bin build/bin] [--work DIRECTORY] [--shape llama-3.2-1b] [--rounds 3]
+        [--quantize int4-g128] [--no-decode]
 The work directory (default build/bench) needs about three times the size of the checkpoint.
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
@@ -46,10 +47,13 @@ def main():
     parser.add_argument("--shape", default="llama-3.2-1b")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--quantize", metavar="ENCODING", help="of all weights, such as int4-g128")
+    parser.add_argument("--no-decode", action="store_true", help="compile and load only")
     options = parser.parse_args()
     kvasir = os.path.join(options.bin, "kvasir")
     model = os.path.join(options.work, options.shape)
-    artifact = model + ".kvasir"
+    artifact = model + (f"-{options.quantize}" if options.quantize else "") + ".kvasir"
+    encoding = ["--quantize", options.quantize] if options.quantize else []
     weights = os.path.join(model, "model.safetensors")
     os.makedirs(options.work, exist_ok=True)
     if not os.path.exists(weights):
@@ -61,12 +65,12 @@ def main():
         copy = os.path.join(options.work, "copy")
         copies.append(timed(["dd", f"if={weights}", f"of={copy}", "bs=16M", "conv=fsync"])[0])
         os.remove(copy)
-        seconds, rss = timed([kvasir, "compile", model, "-o", artifact], watch=True)
+        seconds, rss = timed([kvasir, "compile", model, "-o", artifact, *encoding], watch=True)
         compiles.append(seconds)
         peak = max(peak, rss)
     load = min(timed([kvasir, "inspect", artifact])[0] for _ in range(5))
     runs = []
-    for _ in range(options.rounds):
+    for _ in range(0 if options.no_decode else options.rounds):
         out = subprocess.run([kvasir, "bench", artifact, "--threads", str(options.threads), "--batches",
                               "1,2,4,8,12,16", "--prefill", "256", "--context", "16", "--new-tokens", "24",
                               "--json"], check=True, capture_output=True).stdout
@@ -76,10 +80,12 @@ def main():
         return statistics.median(of(run) for run in runs)
 
     copy, compiled = statistics.median(copies), statistics.median(compiles)
-    print(f"{options.shape}, {options.threads} threads, medians of {options.rounds} rounds")
+    print(f"{options.shape}, {options.quantize or 'as stored'}, {options.threads} threads, medians of {options.rounds} rounds")
     print(f"compile     {compiled:.1f} s; dd of the checkpoint with fsync {copy:.1f} s; bound {2 * copy + 60:.1f} s")
     print(f"memory      {peak / 2**20:.0f} MiB anonymous at most; bound 1536 MiB")
     print(f"load        {1000 * load:.0f} ms (the whole of `kvasir inspect`); bound 200 ms")
+    if not runs:
+        return
     print(f"bandwidth   {median(lambda r: r['read_bandwidth']) / 1e9:.1f} GB/s read, measured in the same runs")
     first = median(lambda r: r["decode"][0]["tokens_per_second"])
     print("batch  tokens/s  of bandwidth  times batch 1")

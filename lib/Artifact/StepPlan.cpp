@@ -125,7 +125,7 @@ llvm::Error Planner::addSlot(step::BufferOp buffer) {
     slot.perRow = std::max(slot.perRow, bytes);
     break;
   case step::Extent::one:
-    slot.constant = std::max(slot.constant, bytes);
+    slot.constant = std::max(slot.constant, type.getTileRows() * bytes);
     break;
   }
   // The last tile of rows is whole.

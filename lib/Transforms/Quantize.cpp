@@ -203,7 +203,8 @@ static bool hasIntegers(llm::LinearOp linear) {
 
 /// What all layers that read the same rows need: groups no longer than any of theirs (but two of
 /// 16 columns share a scale), sums for each of theirs, and a factor that spares them the product
-/// with their offset.
+/// with their offset. Weights of 8 bits are chosen for accuracy, and bound by their bytes: their
+/// inputs have the shortest groups.
 static llm::Int8RowsAttr rowsFor(ArrayRef<llm::LinearOp> layers, MLIRContext *context) {
   int64_t group = 128, factor = 0;
   int64_t sums = group;
@@ -211,6 +212,8 @@ static llm::Int8RowsAttr rowsFor(ArrayRef<llm::LinearOp> layers, MLIRContext *co
   for (llm::LinearOp linear : layers)
     for (Value weight : linear.getWeights()) {
       Encoding encoding = *cast<llm::WeightType>(weight.getType()).getEncoding();
+      if (encoding.bits == 8)
+        sums = std::min<int64_t>(sums, 32);
       if (encoding.group)
         sums = std::min<int64_t>(sums, encoding.group);
       zeroPoints |= encoding.minimum == MinimumKind::zeroPoint;

@@ -61,8 +61,9 @@ private:
   int64_t setsTogether(int64_t tokens) const;
   /// Whether the sums of all sets stay in registers all the way.
   bool isCarried(int64_t tokens) const;
-  /// Most tokens whose sums of integers fit the registers, for one set of rows or two.
-  static constexpr int64_t tokensTogether = 8;
+  /// Most sums that are formed in registers together, and most tokens of which.
+  int64_t sumsTogether() const;
+  int64_t tokensTogether() const;
 
   PhaseEmitter &e;
   Encoding encoding;
