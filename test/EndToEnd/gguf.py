@@ -3,6 +3,7 @@
 
 gguf.py prompts GOLDEN PROMPTS.json    writes the prompt, for `kvasir logits --ids`
 gguf.py compare GOLDEN OUT             |difference| <= 1e-3 * max |logit| at every position
+gguf.py divergence EVAL.json BOUND     what `kvasir eval --reference --json` says is at most that
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 import json
@@ -25,5 +26,12 @@ def compare(golden, out):
     print(f"golden: largest error {error / bound:.2g} of the bound")
 
 
+def divergence(path, bound):
+    with open(path) as file:
+        result = json.load(file)
+    assert result["kl_divergence"] <= float(bound), f"{result['kl_divergence']:.3g} exceeds {bound}"
+    print(f"divergence: {result['kl_divergence']:.3g} over {result['predicted']} tokens, at most {bound}")
+
+
 if __name__ == "__main__":
-    {"prompts": prompts, "compare": compare}[sys.argv[1]](*sys.argv[2:])
+    {"prompts": prompts, "compare": compare, "divergence": divergence}[sys.argv[1]](*sys.argv[2:])

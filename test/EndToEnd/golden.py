@@ -6,6 +6,9 @@ golden.py compare GOLDEN OUT              |difference| <= 2e-4 * max(1, max |log
                                           position; greedy ids equal where golden.json's gap allows
 golden.py same OUT OUT...                 bits of all tensors are equal
 golden.py close OUT OUT                   logits within 1e-3 * max(1, max |logit|)
+golden.py mostly OUT OUT                  the same at 4 of 5 positions, at half of them a hundred times
+                                          closer: where inputs are rounded to 8 bits, a tie may fall
+                                          to the other side, and is seen by positions after it
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 import array
@@ -81,5 +84,19 @@ def close(path, other):
     print(f"close: {len(want)} tensors, largest error {worst:.3f} of the bound")
 
 
+def mostly(path, other):
+    want, got = load(path), load(other)
+    errors = []
+    for name, ((rows, columns), expected) in want.items():
+        bound = 1e-3 * max(1, max(map(abs, expected)))
+        pairs = [abs(a - b) if a == a else float("inf") for a, b in zip(got[name][1], expected)]
+        errors += [max(pairs[i * columns : (i + 1) * columns]) / bound for i in range(rows)]
+    errors.sort()
+    middle, most = errors[len(errors) // 2], errors[len(errors) * 4 // 5]
+    assert middle <= 0.01 and most <= 1, f"errors of {middle:.3g} and {most:.3g} of the bound"
+    print(f"mostly: {len(errors)} positions, {middle:.2g} of the bound at half, {errors[-1]:.2g} at most")
+
+
 if __name__ == "__main__":
-    {"prompts": prompts, "compare": compare, "same": same, "close": close}[sys.argv[1]](*sys.argv[2:])
+    {"prompts": prompts, "compare": compare, "same": same, "close": close,
+     "mostly": mostly}[sys.argv[1]](*sys.argv[2:])

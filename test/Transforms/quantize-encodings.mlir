@@ -1,7 +1,7 @@
-// RUN: kvasir-opt %s --kvasir-quantize="encoding=int8 activations=int8" | FileCheck %s -DENCODING=int8 -DROWS='<group = 128, sums = 128, factor = 128>'
+// RUN: kvasir-opt %s --kvasir-quantize="encoding=int8 activations=int8" | FileCheck %s -DENCODING=int8 -DROWS='<group = 32, sums = 32, factor = 128>'
 // RUN: kvasir-opt %s --kvasir-quantize="encoding=int8-g32 activations=int8" | FileCheck %s -DENCODING=int8-g32 -DROWS='<group = 32, sums = 32, factor = 128>'
-// RUN: kvasir-opt %s --kvasir-quantize="encoding=int8-g64 activations=int8" | FileCheck %s -DENCODING=int8-g64 -DROWS='<group = 64, sums = 64, factor = 128>'
-// RUN: kvasir-opt %s --kvasir-quantize="encoding=int8-g128 activations=int8" | FileCheck %s -DENCODING=int8-g128 -DROWS='<group = 128, sums = 128, factor = 128>'
+// RUN: kvasir-opt %s --kvasir-quantize="encoding=int8-g64 activations=int8" | FileCheck %s -DENCODING=int8-g64 -DROWS='<group = 32, sums = 32, factor = 128>'
+// RUN: kvasir-opt %s --kvasir-quantize="encoding=int8-g128 activations=int8" | FileCheck %s -DENCODING=int8-g128 -DROWS='<group = 32, sums = 32, factor = 128>'
 // RUN: kvasir-opt %s --kvasir-quantize="encoding=int4-g32 activations=int8" | FileCheck %s -DENCODING=int4-g32 -DROWS='<group = 32, sums = 32, factor = 8>'
 // RUN: kvasir-opt %s --kvasir-quantize="encoding=int4-g64 activations=int8" | FileCheck %s -DENCODING=int4-g64 -DROWS='<group = 64, sums = 64, factor = 8>'
 // RUN: kvasir-opt %s --kvasir-quantize="encoding=int4-g128 activations=int8" | FileCheck %s -DENCODING=int4-g128 -DROWS='<group = 128, sums = 128, factor = 8>'
@@ -17,7 +17,7 @@
 // RUN: kvasir-opt %s --kvasir-quantize="encoding=mxfp4 activations=int8" | FileCheck %s -DENCODING=mxfp4 -DROWS='<group = 32, sums = 32, factor = 128>'
 
 // One linear layer: the weight's type, and the rows that its integers are multiplied with. Groups are
-// those of the weight, within 32 to 128 columns; the factor is what its codes are above its integers.
+// those of the weight, within 32 to 128 columns, and 32 for weights of 8 bits; the factor is what its codes are above its integers.
 llm.weight @w : !llm.weight<48x256xbf16> from <file = "m", offset = 0, stored = tensor<48x256xbf16>>
 
 func.func @step(%x: tensor<?x256xf32>) -> tensor<?x48xf32> {

@@ -28,7 +28,7 @@ llm.weight @norm : !llm.weight<64xf32> from <file = "m", offset = 0, stored = te
 // CHECK: llm.linear %[[Q]], {{.*}}"int4-g128"
 // CHECK: %[[DOWN:.*]] = llm.linear %[[X]], [{{.*}}] : tensor<?x64xf32>, [!llm.weight<64x64xf32>]
 // CHECK: llm.linear %[[Q]], {{.*}}"int8"
-// CHECK: %[[Q2:.*]] = llm.quantize_rows %{{.*}}<group = 128, sums = 128, factor = 128>>
+// CHECK: %[[Q2:.*]] = llm.quantize_rows %{{.*}}<group = 32, sums = 32, factor = 128>>
 // CHECK: llm.linear %[[Q2]], {{.*}}"int8"
 func.func @step(%ids: tensor<?xi32>, %positions: tensor<?xi32>) -> tensor<?x96xf32> {
   %e = llm.get_weight @embed : !llm.weight<96x64xf32>
