@@ -285,9 +285,11 @@ static mlir::ModuleOp findVariant(mlir::ModuleOp module, llvm::StringRef name) {
 }
 
 llvm::Error Compiler::emitCode(CompileOutcome &outcome) {
-  const target::CPUVariant *variant = options.variant.empty()
-                                          ? target::cpuVariants().begin()
-                                          : target::findCPUVariant(options.variant);
+  const target::CPUVariant *variant = target::findCPUVariant(options.variant);
+  if (options.variant.empty()) // the best that there is code for
+    variant = llvm::find_if(target::cpuVariants(), [&](const target::CPUVariant &v) {
+      return findVariant(*model.module, v.name) || &v == &target::cpuVariants().back();
+    });
   mlir::ModuleOp code = variant ? findVariant(*model.module, variant->name) : nullptr;
   if (!code)
     return llvm::createStringError("there is no code for variant '%s'; expected one of %s",

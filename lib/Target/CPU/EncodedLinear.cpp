@@ -22,13 +22,14 @@ struct EncodedLinear::Arguments {
   Value blocks;                      // whole blocks
 };
 
-/// The arguments for the tokens from `first` on.
-EncodedLinear::Arguments EncodedLinear::from(int64_t first, const Arguments &arguments) {
+/// The arguments for the tokens from `first` (i64) on.
+EncodedLinear::Arguments EncodedLinear::from(Value first, const Arguments &arguments) {
+  auto shifted = [&](Value base, int64_t bytes) { return e.at(base, e.mul(first, e.c(bytes))); };
   Arguments result = arguments;
-  result.x = e.at(arguments.x, first * (rows ? pieceColumns : x.getRowBytes()));
+  result.x = shifted(arguments.x, rows ? pieceColumns : x.getRowBytes());
   for (Value Arguments::*part : {&Arguments::scales, &Arguments::sums, &Arguments::scaledSums})
-    result.*part = e.at(arguments.*part, first * 4);
-  result.tile = e.at(arguments.tile, first * halfRows * 4);
+    result.*part = shifted(arguments.*part, 4);
+  result.tile = shifted(arguments.tile, halfRows * 4);
   return result;
 }
 
@@ -270,20 +271,24 @@ void EncodedLinear::emitSets(int64_t tokens, const Arguments &arguments, Value b
     emitSpan(e.c(whole), columns - whole, sums);
 }
 
-/// Sums are [set][token]; those that are not carried lie in the tile. Then tokens are taken in parts
-/// whose sums of integers fit the registers. Decoding the block again for each costs less than
-/// loading it decoded: loads are as scarce as arithmetic.
-void EncodedLinear::emitBlock(int64_t tokens, const Arguments &arguments, Value block,
-                              int64_t columns, MutableArrayRef<Value> sums, bool carried) {
+Value EncodedLinear::startBlock(const Arguments &arguments, Value block) {
   Value place = e.add(e.c(panel.headerBytes), e.mul(block, e.c(panel.blockBytes)));
   Value address = e.at(arguments.unit, place);
   for (int64_t ahead = 0; ahead < panel.blockBytes; ahead += lineBytes)
     e.prefetch(e.at(address, ahead + prefetchDistance));
+  return address;
+}
+
+/// Sums are [set][token]; those that are not carried lie in the tile. Then tokens are taken in parts
+/// whose sums fit the registers. Decoding the block again for each costs less than loading it
+/// decoded: loads are as scarce as arithmetic.
+void EncodedLinear::emitBlock(int64_t tokens, const Arguments &arguments, Value block,
+                              int64_t columns, MutableArrayRef<Value> sums, bool carried) {
+  Value address = startBlock(arguments, block);
   int64_t parts = llvm::divideCeil(tokens, tokensTogether());
   for (int64_t part = 0, first = 0; part < parts; ++part) {
     int64_t some = llvm::divideCeil(tokens - first, parts - part);
-    emitPart(some, first ? from(first, arguments) : arguments, block, address, columns, sums,
-             carried);
+    emitPart(some, from(e.c(first), arguments), block, address, columns, sums, carried);
     first += some;
   }
 }
@@ -342,30 +347,65 @@ void EncodedLinear::emitKernel(int64_t tokens, const Arguments &arguments) {
     eachPlace([&](int64_t i, Value place) { e.store(sums[i], place, lanes() * 4); });
 }
 
+/// Two parts of as many tokens, one after the other for each block. Of an odd number of tokens the
+/// last of the second part is one too many: its inputs are in the tile, its sums are not used.
+void EncodedLinear::emitPairKernel(int64_t tokens, const Arguments &arguments) {
+  Value zero = e.constant(e.vec(halfRows), 0);
+  e.loop(e.c(0), e.mul(arguments.halfTile, e.c(unitRows / halfRows)), halfRows * 4,
+         [&](Value i) { e.store(zero, e.at(arguments.tile, i), halfRows * 4); });
+  auto emitParts = [&](Value block, int64_t columns) {
+    Value address = startBlock(arguments, block);
+    e.loop(e.c(0), e.c(2 * tokens), tokens, [&](Value first) {
+      emitPart(tokens, from(first, arguments), block, address, columns, {}, /*carried=*/false);
+    });
+  };
+  e.loop(e.c(0), arguments.blocks, 1, [&](Value block) { emitParts(block, panel.blockColumns); });
+  int64_t columns = rows ? panel.paddedColumns : panel.columns;
+  if (int64_t tail = columns % panel.blockColumns)
+    emitParts(arguments.blocks, tail);
+}
+
 //===----------------------------------------------------------------------===//
 // Functions
 //===----------------------------------------------------------------------===//
 
 /// (x, scales, sums, scaled sums, unit, tile, half tile, blocks)
-func::FuncOp EncodedLinear::kernel(int64_t tokens) {
+func::FuncOp EncodedLinear::kernel(int64_t tokens, bool pair) {
   Type p = e.ptr(), i = e.i64();
-  return e.declareOnce(name() + "_m" + std::to_string(tokens), {p, p, p, p, p, p, i, i},
+  std::string kind = pair ? "_pair" : "_m";
+  return e.declareOnce(name() + kind + std::to_string(tokens), {p, p, p, p, p, p, i, i},
                        [&](ValueRange a) {
-                         emitKernel(tokens, {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]});
+                         Arguments arguments{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]};
+                         if (pair)
+                           emitPairKernel(tokens, arguments);
+                         else
+                           emitKernel(tokens, arguments);
                        });
+}
+
+int64_t EncodedLinear::placesFor(int64_t tokens) const {
+  return rows && tokens > tokensTogether() ? llvm::alignTo(tokens, 2) : tokens;
+}
+
+Value EncodedLinear::placesFor(Value tokens) const {
+  if (!rows)
+    return tokens;
+  Value even = e.mul(e.div(e.add(tokens, e.c(1)), e.c(2)), e.c(2));
+  return e.select(e.less(e.c(tokensTogether()), tokens), even, tokens);
 }
 
 /// (x, scales, sums, scaled sums, unit, tile, tokens, blocks)
 func::FuncOp EncodedLinear::dispatcher() {
   Type p = e.ptr(), i = e.i64();
   return e.declareOnce(name(), {p, p, p, p, p, p, i, i}, [&](ValueRange a) {
-    Value halfTile = e.mul(a[6], e.c(halfRows * 4));
     e.switchOn(
         a[6], tileTokens,
         [&](int64_t tokens) {
+          int64_t places = placesFor(tokens);
+          bool pair = rows && tokens > tokensTogether();
           SmallVector<Value> arguments(a);
-          arguments[6] = halfTile;
-          func::CallOp::create(e.b, kernel(tokens), arguments);
+          arguments[6] = e.c(places * halfRows * 4);
+          func::CallOp::create(e.b, kernel(pair ? places / 2 : tokens, pair), arguments);
         },
         [] {});
   });

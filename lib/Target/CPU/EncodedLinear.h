@@ -21,24 +21,30 @@ public:
   /// `x`: the buffer that the inputs are read from.
   EncodedLinear(PhaseEmitter &e, llm::WeightType weight, step::BufferType x);
 
-  /// tile[2 halves][tokens][16] = the unit's outputs. `x`: the row of the first token, or the tile
+  /// tile[2 halves][places][16] = the unit's outputs, `places` being placesFor(tokens). `x`: the row of the first token, or the tile
   /// of quantized rows that it starts.
   void emit(Value x, Value unit, Value tile, Value tokens);
+  /// Tokens that a half of the tile has room for.
+  Value placesFor(Value tokens) const;
   int64_t unitBytes() const { return panel.unitBytes; }
 
 private:
   struct Arguments; // of a kernel
   mlir::func::FuncOp dispatcher();
-  mlir::func::FuncOp kernel(int64_t tokens);
+  mlir::func::FuncOp kernel(int64_t tokens, bool pair);
   std::string name() const;
   void emitKernel(int64_t tokens, const Arguments &arguments);
+  void emitPairKernel(int64_t tokens, const Arguments &arguments);
+  int64_t placesFor(int64_t tokens) const;
 
   /// A run of blocks, or the short last one, for all sets of rows.
   void emitBlock(int64_t tokens, const Arguments &arguments, Value block, int64_t columns,
                  llvm::MutableArrayRef<Value> sums, bool carried);
   void emitPart(int64_t tokens, const Arguments &arguments, Value block, Value address,
                 int64_t columns, llvm::MutableArrayRef<Value> sums, bool carried);
-  Arguments from(int64_t first, const Arguments &arguments);
+  Arguments from(Value first, const Arguments &arguments);
+  /// Prefetches; returns the block's address.
+  Value startBlock(const Arguments &arguments, Value block);
   void emitSets(int64_t tokens, const Arguments &arguments, Value block, Value address,
                 int64_t columns, llvm::ArrayRef<RowSet> sets, llvm::MutableArrayRef<Value> sums);
   void emitIntegerSpan(int64_t tokens, const Arguments &arguments, Value block, Value address,

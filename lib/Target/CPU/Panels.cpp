@@ -347,7 +347,13 @@ void PanelsEmitter::emitEncoded(unsigned result, Value tokens, Value panel, Valu
 /// The sums of all results of the group, then the epilogue.
 void PanelsEmitter::emitTile(const Group &group, Value tokens, Value panels, Value panel,
                              Value firstToken) {
-  Value resultTile = e.mul(tokens, e.c(mostPanels * panelRows * 4));
+  auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
+  Value places = tokens; // in a panel's sums
+  for (unsigned result : group.results)
+    if (isEncoded(result))
+      places = EncodedLinear(e, cast<llm::WeightType>(linear.getWeights()[result].getType()), input)
+                   .placesFor(tokens);
+  Value resultTile = e.mul(places, e.c(mostPanels * panelRows * 4));
   emitFloats(group, tokens, panels, panel, firstToken);
   for (auto [index, result] : llvm::enumerate(group.results))
     if (isEncoded(result))
@@ -355,7 +361,7 @@ void PanelsEmitter::emitTile(const Group &group, Value tokens, Value panels, Val
   e.loop(e.c(0), panels, 1, [&](Value p) {
     Value column = e.mul(e.add(panel, p), e.c(panelRows * 4));
     e.loop(e.c(0), tokens, 1, [&](Value t) {
-      Value offset = e.mul(e.add(e.mul(p, tokens), t), e.c(panelRows * 4));
+      Value offset = e.mul(e.add(e.mul(p, places), t), e.c(panelRows * 4));
       emitEpilogue(group, offset, e.add(firstToken, t), column, resultTile);
     });
   });
