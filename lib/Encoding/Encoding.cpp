@@ -19,8 +19,8 @@ struct Row {
 constexpr Encoding groups(uint8_t bits, uint16_t group, ScaleKind scale = ScaleKind::f16,
                           MinimumKind minimum = MinimumKind::none) {
   bool symmetric = minimum == MinimumKind::none;
-  return {bits, CodeKind::linear, uint8_t(symmetric ? 1 << (bits - 1) : 0), group, scale, false,
-          minimum};
+  return {bits,  CodeKind::linear, uint8_t(symmetric ? 1 << (bits - 1) : 0), group, scale,
+          false, minimum};
 }
 
 constexpr Encoding superBlocks(uint8_t bits, uint16_t group, uint8_t offset, MinimumKind minimum,

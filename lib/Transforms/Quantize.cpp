@@ -62,7 +62,8 @@ FailureOr<std::optional<Encoding>> Quantize::parse(ModuleOp module, StringRef na
   std::optional<Encoding> encoding = parseEncoding(name);
   if (encoding && llvm::is_contained(quantizableEncodingNames(), encoding->name()))
     return encoding;
-  module.emitError() << where << (encoding ? "floats cannot be quantized to '" : "unknown encoding '")
+  module.emitError() << where
+                     << (encoding ? "floats cannot be quantized to '" : "unknown encoding '")
                      << name << "': expected one of "
                      << llvm::join(quantizableEncodingNames(), ", ");
   return failure();
@@ -153,8 +154,8 @@ LogicalResult Quantize::encode(llm::WeightOp weight, ArrayRef<llm::GetWeightOp> 
 static bool canBeEncoded(llm::GetWeightOp get, func::FuncOp step) {
   for (OpOperand &use : get->getUses()) {
     auto embedding = dyn_cast<llm::EmbeddingOp>(use.getOwner());
-    bool byIds = embedding && step.getNumArguments() > 0 &&
-                 embedding.getIndex() == step.getArgument(0);
+    bool byIds =
+        embedding && step.getNumArguments() > 0 && embedding.getIndex() == step.getArgument(0);
     if (!byIds && !isa<llm::LinearOp>(use.getOwner()))
       return false;
   }
@@ -235,7 +236,8 @@ void Quantize::quantizeActivations(ModuleOp module) {
     auto type = cast<RankedTensorType>(x.getType());
     OpBuilder builder(&getContext());
     builder.setInsertionPointAfterValue(x);
-    auto rows = RankedTensorType::get(type.getShape(), builder.getI8Type(), rowsFor(layers, &getContext()));
+    auto rows =
+        RankedTensorType::get(type.getShape(), builder.getI8Type(), rowsFor(layers, &getContext()));
     Value quantized =
         llm::QuantizeRowsOp::create(builder, layers.front().getLoc(), rows, x).getResult();
     for (llm::LinearOp linear : layers)

@@ -312,7 +312,8 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
     };
     step.walk([&](llm::LinearOp linear) {
       for (Value value : linear.getWeights())
-        setLayout(value, isEncoded(value) ? llm::WeightLayout::panel32 : llm::WeightLayout::panel16);
+        setLayout(value,
+                  isEncoded(value) ? llm::WeightLayout::panel32 : llm::WeightLayout::panel16);
     });
     step.walk([&](llm::EmbeddingOp embedding) {
       if (isEncoded(embedding.getTable()))

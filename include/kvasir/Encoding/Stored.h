@@ -9,14 +9,15 @@
 namespace kvasir {
 
 /// For a matrix of N rows (outputs) and K columns with groups of g columns. Words are i32, little
-/// endian, of 32 / bits codes, the first one in the lowest bits. Zero points are packed as codes are.
+/// endian, of 32 / bits codes, the first one in the lowest bits. Zero points are packed as codes
+/// are.
 enum class StoredFormat : uint8_t {
   gguf,   ///< [N][K / values] blocks; no other tensors
   gptq,   ///< codes [K / per word][N] words along K; scales [K / g][N]; zeros [K / g][N / per word]
           ///< words along N, one less than they are
   gptqV2, ///< the same, zeros as they are
-  awq,    ///< codes [K][N / 8] words along N, columns of a word in the order 0 2 4 6 1 3 5 7; scales
-          ///< [K / g][N]; zeros [K / g][N / 8] words in the same order
+  awq, ///< codes [K][N / 8] words along N, columns of a word in the order 0 2 4 6 1 3 5 7; scales
+       ///< [K / g][N]; zeros [K / g][N / 8] words in the same order
   packed, ///< compressed-tensors: codes [N][K / per word] words along K; scales [N][K / g]; zeros
           ///< [N / per word][K / g] words along N
   bytes,  ///< codes [N][K] i8 or e4m3; scales [1 or N or N / 128][1 or K / g]

@@ -11,8 +11,8 @@
 namespace kvasir {
 
 /// Adds a problem for each tensor that is missing, has another shape, or a type
-/// other than F32, F16, BF16 and (for matrices) the encodings of GGUF, and for each tensor that nothing uses; those
-/// that differ only in a number of their name (the layer) share a line.
+/// other than F32, F16, BF16 and (for matrices) the encodings of GGUF, and for each tensor that
+/// nothing uses; those that differ only in a number of their name (the layer) share a line.
 /// `ignored` are ends of names of tensors that may be left over (a buffer that
 /// is computed anyway).
 void checkWeights(const DecoderDescription &decoder, const WeightTable &table,

@@ -18,8 +18,8 @@ struct StoredTensor {
   std::string type;    ///< as the container spells it: F32, F16, BF16, I64, ...
   std::vector<int64_t> shape;
   /// Of a quantized matrix whose codes, scales and zero points are tensors of their own: how (see
-  /// Encoding/Stored.h). File, offset and length are those of the codes, the type is the name of the
-  /// encoding, the shape that of the matrix. Empty for others.
+  /// Encoding/Stored.h). File, offset and length are those of the codes, the type is the name of
+  /// the encoding, the shape that of the matrix. Empty for others.
   std::string format = {};
   std::vector<StoredTensor> parts = {}; ///< scales, and zero points if there are any
 };

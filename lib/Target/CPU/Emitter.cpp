@@ -90,8 +90,8 @@ Value Emitter::call(StringRef intrinsic, Type result, ValueRange arguments) {
       .getResult(0);
 }
 
-/// Without vpdpbusd: products of bytes are added in pairs of 16 bits, where bytes of up to 127 cannot
-/// overflow; others are widened first, odd and even bytes by themselves.
+/// Without vpdpbusd: products of bytes are added in pairs of 16 bits, where bytes of up to 127
+/// cannot overflow; others are widened first, odd and even bytes by themselves.
 Value Emitter::dot(Value sum, Value x, Value y, int64_t most, bool dotProducts) {
   auto type = cast<VectorType>(sum.getType());
   int64_t lanes = type.getDimSize(0);
@@ -107,9 +107,7 @@ Value Emitter::dot(Value sum, Value x, Value y, int64_t most, bool dotProducts) 
     return add(sum, call(addPairs, type, {products, integer(pairs, 1)}));
   }
   Value xs = bitcast(pairs, x), ys = bitcast(pairs, y);
-  auto high = [&](Value v) -> Value {
-    return arith::ShRSIOp::create(b, v, integer(pairs, 8));
-  };
+  auto high = [&](Value v) -> Value { return arith::ShRSIOp::create(b, v, integer(pairs, 8)); };
   Value even = call(addPairs, type, {andBits(xs, 0xff), high(shiftLeft(ys, 8))});
   Value odd = call(addPairs, type, {shiftRight(xs, 8), high(ys)});
   return add(sum, add(even, odd));

@@ -30,8 +30,8 @@ Value PieceCodes::codes(int64_t step) {
     int64_t perLine = 8 / plane.bits, index = line + step / perLine;
     int64_t shift = step % perLine * plane.bits;
     if (!lines[index])
-      lines[index] = e.load(e.vec(rows.count, e.i32()), e.at(piece, index * lineBytes),
-                            rows.count * 4);
+      lines[index] =
+          e.load(e.vec(rows.count, e.i32()), e.at(piece, index * lineBytes), rows.count * 4);
     Value bits = lines[index];
     if (plane.bits < 8) {
       int64_t mask = 0x01010101 * ((1 << plane.bits) - 1);
@@ -77,8 +77,8 @@ static Value fromE4M3(Emitter &e, Value code) {
 }
 
 Value PieceCodes::values(int64_t step, int64_t column) {
-  Value word = encoding.isInteger() ? e.bitcast(e.vec(rows.count, e.i32()), bytes(step))
-                                    : codes(step);
+  Value word =
+      encoding.isInteger() ? e.bitcast(e.vec(rows.count, e.i32()), bytes(step)) : codes(step);
   Value byte = e.shiftRight(word, 8 * column);
   if (column < 3)
     byte = e.andBits(byte, 0xff);
@@ -200,8 +200,9 @@ Value cpu::loadEncoded(Emitter &e, const Encoding &encoding, const Panel32 &pane
                        Value row, Value column) {
   Value unit = e.at(base, e.mul(e.div(row, e.c(unitRows)), e.c(panel.unitBytes)));
   Value inUnit = e.rem(row, e.c(unitRows)), inBlock = e.rem(column, e.c(panel.blockColumns));
-  Value block = e.at(unit, e.add(e.c(panel.headerBytes),
-                                 e.mul(e.div(column, e.c(panel.blockColumns)), e.c(panel.blockBytes))));
+  Value block =
+      e.at(unit, e.add(e.c(panel.headerBytes),
+                       e.mul(e.div(column, e.c(panel.blockColumns)), e.c(panel.blockBytes))));
   Value fields = panel.fieldsInHeader ? unit : block;
   Value group = panel.fieldsInHeader ? e.c(0) : e.div(inBlock, e.c(panel.groupColumns));
   GroupScales scales = load(e, encoding, panel, 0, [&](const PanelField &field, bool ofGroup) {
@@ -211,8 +212,8 @@ Value cpu::loadEncoded(Emitter &e, const Encoding &encoding, const Panel32 &pane
   Value piece = e.at(e.at(block, panel.fieldBytes),
                      e.mul(e.div(inBlock, e.c(pieceColumns)), e.c(panel.pieceBytes)));
   Value half = e.at(piece, e.mul(e.div(inUnit, e.c(halfRows)), e.c(lineBytes * encoding.bits)));
-  Value code = loadCode(e, encoding, half, e.rem(inUnit, e.c(halfRows)),
-                        e.rem(inBlock, e.c(pieceColumns)));
+  Value code =
+      loadCode(e, encoding, half, e.rem(inUnit, e.c(halfRows)), e.rem(inBlock, e.c(pieceColumns)));
   Value value = valueOfCode(e, encoding, code, scales.zeroPoints);
   if (scales.minimum)
     return e.fma(scales.scale, value, e.fneg(scales.minimum));

@@ -14,8 +14,8 @@ struct RowSet {
   int64_t first, count;
 };
 
-/// The codes of the 8 steps (of 4 columns) of one piece for the rows of a set. Lines are loaded when a
-/// step first needs them.
+/// The codes of the 8 steps (of 4 columns) of one piece for the rows of a set. Lines are loaded
+/// when a step first needs them.
 class PieceCodes {
 public:
   /// `piece`: address of the piece.
@@ -24,8 +24,8 @@ public:
   /// vector<4 * rows x i8>: byte 4 * r + j is the unsigned byte of row r, column 4 * step + j. That
   /// of codebooks is the integer plus 128.
   Value bytes(int64_t step);
-  /// vector<rows x f32>: the value of column 4 * step + column before scaling (code - offset, or that of
-  /// the codebook) plus `byteOffset` of encodings with integers.
+  /// vector<rows x f32>: the value of column 4 * step + column before scaling (code - offset, or
+  /// that of the codebook) plus `byteOffset` of encodings with integers.
   Value values(int64_t step, int64_t column);
 
 private:

@@ -46,8 +46,8 @@ EncodedLinear::EncodedLinear(PhaseEmitter &e, llm::WeightType weight, step::Buff
     : e(e), encoding(*weight.getEncoding()), panel(encoding, weight.getColumns()), x(x),
       rows(x.getQuantized()) {
   if (rows)
-    chunkColumns = encoding.group ? std::min<int64_t>(encoding.group, rows.getGroup())
-                                  : rows.getGroup();
+    chunkColumns =
+        encoding.group ? std::min<int64_t>(encoding.group, rows.getGroup()) : rows.getGroup();
 }
 
 std::string EncodedLinear::name() const {
@@ -174,23 +174,22 @@ void EncodedLinear::emitIntegerSpan(int64_t tokens, const Arguments &arguments, 
   int64_t inPiece = std::min(chunkColumns, pieceColumns);
   for (int64_t first = 0; first < pieceColumns; first += inPiece) {
     Chunk chunk{arguments, tokens, sets, {}, e.add(row, e.c(first))};
-    Value group = panel.fieldsInHeader
-                      ? e.c(0)
-                      : e.div(e.add(column, e.c(first)), e.c(panel.groupColumns));
+    Value group =
+        panel.fieldsInHeader ? e.c(0) : e.div(e.add(column, e.c(first)), e.c(panel.groupColumns));
     for (RowSet set : sets)
       chunk.scales.push_back(loadScales(e, encoding, panel, fields, group, set));
     SmallVector<Value> integers = startChunk(chunk);
     if (columns <= pieceColumns)
       addPiece(chunk, codes, inputs, first / stepColumns, inPiece / stepColumns, integers);
     else
-      integers = e.fold(e.c(0), e.c(columns / pieceColumns), 1, integers,
-                        [&](Value p, ValueRange before) {
-                          SmallVector<Value> next(before);
-                          addPiece(chunk, e.at(codes, e.mul(p, e.c(panel.pieceBytes))),
-                                   e.at(inputs, e.mul(p, e.c(inputPieceBytes))), 0,
-                                   pieceColumns / stepColumns, next);
-                          return next;
-                        });
+      integers =
+          e.fold(e.c(0), e.c(columns / pieceColumns), 1, integers, [&](Value p, ValueRange before) {
+            SmallVector<Value> next(before);
+            addPiece(chunk, e.at(codes, e.mul(p, e.c(panel.pieceBytes))),
+                     e.at(inputs, e.mul(p, e.c(inputPieceBytes))), 0, pieceColumns / stepColumns,
+                     next);
+            return next;
+          });
     finishChunk(chunk, integers, sums);
   }
 }
@@ -217,18 +216,17 @@ void EncodedLinear::emitFloatPiece(int64_t tokens, const Arguments &arguments, V
     SmallVector<Value> weights;
     for (auto [s, set] : llvm::enumerate(sets)) {
       if (i % inGroup == 0) {
-        Value group = panel.fieldsInHeader
-                          ? e.c(0)
-                          : e.div(e.add(column, e.c(i)), e.c(panel.groupColumns));
+        Value group =
+            panel.fieldsInHeader ? e.c(0) : e.div(e.add(column, e.c(i)), e.c(panel.groupColumns));
         GroupScales group32 = loadScales(e, encoding, panel, fields, group, set);
         scales[s] = group32.scale;
         // What is added to scale * byte. The product with an offset is exact.
-        Value offset = group32.zeroPoints ? e.toFloat(group32.zeroPoints)
-                                          : e.constant(e.vec(lanes()), encoding.isInteger()
-                                                                           ? encoding.byteOffset()
-                                                                           : 0);
-        biases[s] = group32.minimum ? e.fneg(group32.minimum)
-                                    : e.fneg(e.fmul(group32.scale, offset));
+        Value offset =
+            group32.zeroPoints
+                ? e.toFloat(group32.zeroPoints)
+                : e.constant(e.vec(lanes()), encoding.isInteger() ? encoding.byteOffset() : 0);
+        biases[s] =
+            group32.minimum ? e.fneg(group32.minimum) : e.fneg(e.fmul(group32.scale, offset));
       }
       Value code = codes[s].values(i / stepColumns, i % stepColumns);
       weights.push_back(e.fma(code, scales[s], biases[s]));
@@ -279,8 +277,8 @@ Value EncodedLinear::startBlock(const Arguments &arguments, Value block) {
   return address;
 }
 
-/// Sums are [set][token]; those that are not carried lie in the tile. Then tokens are taken in parts
-/// whose sums fit the registers. Decoding the block again for each costs less than loading it
+/// Sums are [set][token]; those that are not carried lie in the tile. Then tokens are taken in
+/// parts whose sums fit the registers. Decoding the block again for each costs less than loading it
 /// decoded: loads are as scarce as arithmetic.
 void EncodedLinear::emitBlock(int64_t tokens, const Arguments &arguments, Value block,
                               int64_t columns, MutableArrayRef<Value> sums, bool carried) {

@@ -21,8 +21,8 @@ public:
   /// `x`: the buffer that the inputs are read from.
   EncodedLinear(PhaseEmitter &e, llm::WeightType weight, step::BufferType x);
 
-  /// tile[2 halves][places][16] = the unit's outputs, `places` being placesFor(tokens). `x`: the row of the first token, or the tile
-  /// of quantized rows that it starts.
+  /// tile[2 halves][places][16] = the unit's outputs, `places` being placesFor(tokens). `x`: the
+  /// row of the first token, or the tile of quantized rows that it starts.
   void emit(Value x, Value unit, Value tile, Value tokens);
   /// Tokens that a half of the tile has room for.
   Value placesFor(Value tokens) const;

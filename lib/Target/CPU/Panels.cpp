@@ -147,17 +147,19 @@ void LinearEmitter::emitPass(Value x, ValueRange panels, Value tile, Value input
 
 func::FuncOp LinearEmitter::kernel(int64_t tokens, int64_t panels) {
   std::string name = shape.name() + "_m" + std::to_string(tokens) + "_p" + std::to_string(panels);
-  return e.declareOnce(name, {e.ptr(), e.ptr(), e.ptr(), e.i64(), e.i64()}, [&](ValueRange arguments) {
-    SmallVector<Value> streams;
-    for (int64_t p = 0; p < panels; ++p)
-      streams.push_back(e.at(arguments[1], e.c(p * shape.panelBytes())));
-    // With few registers, many tokens take a panel in two halves: every chain stays what it is.
-    bool halves = panels * tokens > accumulators();
-    int64_t lanes = halves ? panelRows / 2 : panelRows;
-    for (int64_t lane = 0; lane < panelRows; lane += lanes)
-      emitPass(arguments[0], streams, arguments[2], arguments[3], arguments[4], tokens, lane,
-               lanes);
-  });
+  return e.declareOnce(name, {e.ptr(), e.ptr(), e.ptr(), e.i64(), e.i64()},
+                       [&](ValueRange arguments) {
+                         SmallVector<Value> streams;
+                         for (int64_t p = 0; p < panels; ++p)
+                           streams.push_back(e.at(arguments[1], e.c(p * shape.panelBytes())));
+                         // With few registers, many tokens take a panel in two halves: every chain
+                         // stays what it is.
+                         bool halves = panels * tokens > accumulators();
+                         int64_t lanes = halves ? panelRows / 2 : panelRows;
+                         for (int64_t lane = 0; lane < panelRows; lane += lanes)
+                           emitPass(arguments[0], streams, arguments[2], arguments[3], arguments[4],
+                                    tokens, lane, lanes);
+                       });
 }
 
 /// A kernel for all panels and tokens, or one after the other where sums would not fit.
@@ -210,9 +212,7 @@ void PanelsEmitter::emitPrologue() {
     if (home == write.getBuffer() || !isa<step::BufferType>(home.getType()))
       continue;
     auto [first, last] = e.ownRange(e.extent(write.getValue()));
-    e.loop(first, last, 1, [&](Value row) {
-      e.copyBufferRow(home, write.getBuffer(), row);
-    });
+    e.loop(first, last, 1, [&](Value row) { e.copyBufferRow(home, write.getBuffer(), row); });
   }
 }
 
@@ -288,9 +288,9 @@ int64_t PanelsEmitter::panelsInCache(const Group &group) {
   int64_t bytes = 0; // of mostPanels panels
   for (unsigned result : group.results) {
     auto type = cast<llm::WeightType>(linear.getWeights()[result].getType());
-    bytes += isEncoded(result) ? EncodedLinear(e, type, input).unitBytes()
-                               : mostPanels * panelRows * type.getColumns() *
-                                     bytesOf(type.getElementType());
+    bytes += isEncoded(result)
+                 ? EncodedLinear(e, type, input).unitBytes()
+                 : mostPanels * panelRows * type.getColumns() * bytesOf(type.getElementType());
   }
   return mostPanels * std::clamp<int64_t>(cacheBytes / bytes, 1, 8);
 }
@@ -339,8 +339,8 @@ void PanelsEmitter::emitEncoded(unsigned result, Value tokens, Value panel, Valu
   Value weight = linear.getWeights()[result];
   auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
   EncodedLinear function(e, cast<llm::WeightType>(weight.getType()), input);
-  Value unit = e.at(e.operand(weight),
-                    e.mul(e.div(panel, e.c(mostPanels)), e.c(function.unitBytes())));
+  Value unit =
+      e.at(e.operand(weight), e.mul(e.div(panel, e.c(mostPanels)), e.c(function.unitBytes())));
   function.emit(e.rowAddress(linear.getX(), firstToken), unit, sums, tokens);
 }
 
