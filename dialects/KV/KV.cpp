@@ -77,16 +77,25 @@ LogicalResult CacheType::verify(function_ref<InFlightDiagnostic()> emitError, in
 
 LogicalResult PagedType::verify(function_ref<InFlightDiagnostic()> emitError, int64_t heads,
                                 int64_t headSize, Type elementType, int64_t window) {
-  if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16())
-    return emitError() << "expected a cache of f32, f16 or bf16, but got " << elementType;
+  if (!elementType.isF32() && !elementType.isF16() && !elementType.isBF16() &&
+      !elementType.isSignlessInteger(8))
+    return emitError() << "expected a cache of f32, f16, bf16 or i8, but got " << elementType;
   return verifyShape(emitError, heads, headSize, window);
 }
 
-int64_t PagedType::getTokenBytes() const {
-  return 2 * getHeads() * getHeadSize() * (getElementType().getIntOrFloatBitWidth() / 8);
+int64_t PagedType::getKeyScalesOffset() const {
+  return KVASIR_PAGE_TOKENS * getHeadSize() * (getElementType().getIntOrFloatBitWidth() / 8);
 }
 
-int64_t PagedType::getPageBytes() const { return getTokenBytes() * KVASIR_PAGE_TOKENS; }
+int64_t PagedType::getValuesOffset() const {
+  int64_t scales = isQuantized() ? KVASIR_PAGE_TOKENS * sizeof(float) : 0;
+  return getKeyScalesOffset() + scales;
+}
+
+int64_t PagedType::getValueScalesOffset() const { return getValuesOffset() + getKeyScalesOffset(); }
+int64_t PagedType::getHeadBytes() const { return 2 * getValuesOffset(); }
+int64_t PagedType::getPageBytes() const { return getHeads() * getHeadBytes(); }
+int64_t PagedType::getTokenBytes() const { return getPageBytes() / KVASIR_PAGE_TOKENS; }
 
 //===----------------------------------------------------------------------===//
 // Ops

@@ -42,7 +42,11 @@ def KV_PagedType : TypeDef<KV_Dialect, "Paged"> {
     `!kv.paged<2x16xbf16>`. A page holds, for each head, keys as
     [head size][64 tokens] and values as [64 tokens][head size]. Keys and
     values are read only after rounding to this format, also those of the
-    tokens being computed. Formats: f32, f16, bf16.
+    tokens being computed. Formats: f32, f16, bf16, i8.
+
+    With `i8`, each token has one f32 scale for its keys and one for its
+    values, per head: a head is keys, scales of keys [64], values, scales of
+    values [64]. A value is code * scale.
   }];
   let parameters = (ins "int64_t":$heads, "int64_t":$headSize, "::mlir::Type":$elementType,
                         DefaultValuedParameter<"int64_t", "0">:$window);
@@ -53,6 +57,14 @@ def KV_PagedType : TypeDef<KV_Dialect, "Paged"> {
     int64_t getPageBytes() const;
     /// Bytes that one token takes.
     int64_t getTokenBytes() const;
+    /// Whether values are codes, with a scale for each token and head.
+    bool isQuantized() const { return getElementType().isInteger(); }
+    /// Bytes of one head in a page. It begins with its keys; what follows them is at these offsets
+    /// (those of scales exist with `isQuantized` only).
+    int64_t getHeadBytes() const;
+    int64_t getKeyScalesOffset() const;
+    int64_t getValuesOffset() const;
+    int64_t getValueScalesOffset() const;
   }];
 }
 
@@ -99,7 +111,10 @@ def KV_AppendOp : KV_Op<"append", [AllTypesMatch<["k", "v"]>, MemoryEffects<[Mem
   let summary = "writes keys and values of the step's tokens at their positions";
   let description = [{
     Row t goes to position `positions[t]` of the token's request, rounded to the
-    cache's format (round to nearest, ties to even).
+    cache's format (round to nearest, ties to even). For i8, a head's scale is
+    its largest magnitude / 127, and its codes are the values times
+    (127 / largest magnitude), rounded, from -127 to 127; a head of zeros has
+    scale and codes 0; NaN gets code 127 and does not count for the scale.
 
     ```mlir
     kv.append %c, %k, %v, %positions : !kv.paged<2x16xf32>, tensor<?x32xf32>, tensor<?xi32>

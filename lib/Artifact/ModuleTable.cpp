@@ -235,6 +235,15 @@ TableBuilder::Vector<Weight> TableBuilder::addWeights() {
   return fbb.CreateVector(weights);
 }
 
+static ElementType convert(kv::PagedType type) {
+  if (type.isQuantized())
+    return ElementType::i8;
+  mlir::Type element = type.getElementType();
+  return element.isF32()   ? ElementType::f32
+         : element.isF16() ? ElementType::f16
+                           : ElementType::bf16;
+}
+
 TableBuilder::Vector<Cache> TableBuilder::addCaches() {
   std::vector<Offset<Cache>> caches;
   for (kv::CacheOp cache : contents.steps.caches) {
@@ -243,14 +252,9 @@ TableBuilder::Vector<Cache> TableBuilder::addCaches() {
       problem = ("cache @" + cache.getSymName() + " is not paged").str();
       continue;
     }
-    mlir::Type element = type.getElementType();
     auto name = fbb.CreateString(cache.getSymName().str());
-    caches.push_back(CreateCache(fbb, name, cache.getLayer(),
-                                 element.isF32()   ? ElementType::f32
-                                 : element.isF16() ? ElementType::f16
-                                                   : ElementType::bf16,
-                                 type.getHeads(), type.getHeadSize(), type.getWindow(),
-                                 type.getPageBytes()));
+    caches.push_back(CreateCache(fbb, name, cache.getLayer(), convert(type), type.getHeads(),
+                                 type.getHeadSize(), type.getWindow(), type.getPageBytes()));
   }
   return fbb.CreateVector(caches);
 }

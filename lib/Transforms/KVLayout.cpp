@@ -40,10 +40,11 @@ private:
                     .Case("f32", builder.getF32Type())
                     .Case("f16", builder.getF16Type())
                     .Case("bf16", builder.getBF16Type())
+                    .Case("i8", builder.getI8Type())
                     .Default(nullptr);
     if (type)
       return type;
-    return module.emitError("expected a cache of f32, f16 or bf16, but got '")
+    return module.emitError("expected a cache of f32, f16, bf16 or i8, but got '")
            << elementType << "'";
   }
 

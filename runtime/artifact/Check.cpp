@@ -20,6 +20,8 @@ constexpr uint32_t maxVocabulary = 1u << 28;
 constexpr uint32_t maxRows = 1u << 20;
 
 uint64_t elementSize(ElementType type) {
+  if (type == ElementType::i8)
+    return 1;
   return type == ElementType::f32 || type == ElementType::i32 ? 4 : 2;
 }
 
@@ -35,6 +37,8 @@ const char *elementName(ElementType type) {
     return "i32";
   case ElementType::encoded:
     return "encoded";
+  case ElementType::i8:
+    return "int8";
   }
   return "unknown";
 }
@@ -74,7 +78,7 @@ static Status checkModel(const Model &model) {
     if (!isId(model.eos()->Get(i)))
       return corrupt(format("eos id %d is not in the vocabulary of %u", model.eos()->Get(i),
                             model.vocab_size()));
-  if (model.weight_type() > ElementType::MAX)
+  if (model.weight_type() > ElementType::encoded)
     return corrupt(format("weight type %u is not known", unsigned(model.weight_type())));
   return Status::ok();
 }
@@ -125,7 +129,7 @@ static Status checkWeight(const Weight &weight, uint64_t index, uint64_t section
     return corrupt(
         format("weight %" PRIu64 " '%s' %s", index, weight.name()->c_str(), what.c_str()));
   };
-  if (weight.type() > ElementType::MAX || weight.layout() > Layout::MAX)
+  if (weight.type() > ElementType::encoded || weight.layout() > Layout::MAX)
     return wrong("has an unknown type or layout");
   if (weight.offset() % KVASIR_ALIGNMENT != 0)
     return wrong(
@@ -154,15 +158,16 @@ static Status checkCache(const Cache &cache, uint64_t index) {
   auto wrong = [&](const std::string &what) {
     return corrupt(format("cache %" PRIu64 " '%s' %s", index, cache.name()->c_str(), what.c_str()));
   };
-  if (cache.type() > ElementType::bf16)
-    return wrong("has a type that is not f32, f16 or bf16");
+  bool quantized = cache.type() == ElementType::i8;
+  if (cache.type() > ElementType::bf16 && !quantized)
+    return wrong("has a type that is not f32, f16, bf16 or i8");
   if (cache.kv_heads() == 0 || cache.kv_heads() > (1u << 16) || cache.head_size() == 0 ||
       cache.head_size() > (1u << 16))
     return wrong(format("has %u heads of size %u", cache.kv_heads(), cache.head_size()));
   if (cache.window() > mostContext)
     return wrong(format("has a window of %u tokens", cache.window()));
-  uint64_t needed = uint64_t(cache.kv_heads()) * cache.head_size() * 2 * KVASIR_PAGE_TOKENS *
-                    elementSize(cache.type());
+  uint64_t vectorBytes = cache.head_size() * elementSize(cache.type()) + (quantized ? 4 : 0);
+  uint64_t needed = cache.kv_heads() * vectorBytes * 2 * KVASIR_PAGE_TOKENS;
   if (cache.page_bytes() < needed || cache.page_bytes() > maxBytesPerToken ||
       cache.page_bytes() % KVASIR_ALIGNMENT != 0)
     return wrong(format("has pages of %" PRIu64

@@ -254,7 +254,14 @@ const Lie lies[] = {
     {"cacheHeads", [](ModuleT &m) { m.caches[0]->kv_heads = 0; }, "0 heads"},
     {"cachePage", [](ModuleT &m) { m.caches[0]->page_bytes = 64; }, "pages of 64 bytes"},
     {"cacheHuge", [](ModuleT &m) { m.caches[0]->page_bytes = 1ull << 60; }, "pages of"},
+    {"cachePageInt8", // the toy's page holds half of it as codes, but no scales
+     [](ModuleT &m) {
+       m.caches[0]->type = ElementType::i8;
+       m.caches[0]->page_bytes = 2 * 64 * m.caches[0]->head_size;
+     },
+     "at least"},
     {"cacheType", [](ModuleT &m) { m.caches[0]->type = ElementType::i32; }, "type that is not"},
+    {"weightInt8", [](ModuleT &m) { m.weights[1]->type = ElementType::i8; }, "unknown type"},
     {"noPrograms", [](ModuleT &m) { m.programs.clear(); }, "0 programs"},
     {"noRows", [](ModuleT &m) { m.programs[0]->rows.clear(); }, "has 0 rows"},
     {"noSlots", [](ModuleT &m) { m.programs[0]->slots.clear(); }, "no slot for logits"},

@@ -1,6 +1,7 @@
 // RUN: kvasir-opt %s --kvasir-kv-layout=element-type=bf16 | FileCheck %s
 // RUN: kvasir-opt %s --kvasir-kv-layout | FileCheck %s --check-prefix=F32
 // RUN: kvasir-opt %s --kvasir-kv-layout=element-type=f16 | FileCheck %s --check-prefix=F16
+// RUN: kvasir-opt %s --kvasir-kv-layout=element-type=i8 | FileCheck %s --check-prefix=I8
 
 // Keys and values, 2 bytes each: 2 * 2 * (2 * 16 + 1 * 32).
 // CHECK: module attributes {kv.bytes_per_token = 256 : i64}
@@ -10,6 +11,10 @@
 // F32: !kv.paged<2x16xf32>
 // F16: module attributes {kv.bytes_per_token = 256 : i64}
 // F16: !kv.paged<2x16xf16>
+// Keys and values, a byte each, with a scale of 4 bytes for each head: 2 * (2 * 20 + 1 * 36).
+// I8: module attributes {kv.bytes_per_token = 152 : i64}
+// I8: !kv.paged<2x16xi8>
+// I8: !kv.paged<1x32xi8, window = 12>
 kv.cache @layer0 layer 0 : !kv.cache<2x16>
 kv.cache @layer1 layer 1 : !kv.cache<1x32, window = 12>
 

@@ -357,9 +357,9 @@ int main(int argc, char **argv) {
       ->type_name("int8|exact")
       ->check(CLI::IsMember({"int8", "exact"}));
   app.add_option("--kv", compileOptions.kvType,
-                 "Keys and values are stored as f32, f16 or bf16 (default: the "
-                 "checkpoint's type)")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+                 "Keys and values are stored as f32, f16, bf16, or int8 with a scale "
+                 "for each token and head (default: the checkpoint's type)")
+      ->check(CLI::IsMember({"f32", "f16", "bf16", "int8"}));
   app.add_flag("--naive", compileOptions.naive, "Plain loops: slow and obvious, to compare with");
   bool noTokenizer = false;
   app.add_flag("--no-tokenizer", noTokenizer, "For token ids alone");

@@ -463,7 +463,7 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
   pipeline.quantize = options.quantize;
   pipeline.quantizeRules = options.quantizeRules;
   pipeline.activations = options.activations;
-  pipeline.kvType = options.kvType;
+  pipeline.kvType = options.kvType == "int8" ? "i8" : options.kvType;
   pipeline.naive = options.naive;
   pipeline.from = options.from;
   pipeline.until = options.until;

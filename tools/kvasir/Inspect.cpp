@@ -91,7 +91,9 @@ static Json cachesJson(const artifact::Module &module) {
     const artifact::Cache &cache = *module.caches()->Get(unsigned(i));
     list.push_back({{"name", textOf(cache.name())},
                     {"layer", cache.layer()},
-                    {"type", artifact::EnumNameElementType(cache.type())},
+                    {"type", cache.type() == artifact::ElementType::i8
+                                 ? "int8"
+                                 : artifact::EnumNameElementType(cache.type())},
                     {"kv_heads", cache.kv_heads()},
                     {"head_size", cache.head_size()},
                     {"window", cache.window()},

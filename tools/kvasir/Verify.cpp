@@ -181,7 +181,8 @@ static Json readProbes(const std::string &path, const kvasir_model_info &info) {
 
 static double numberOf(const Json &value) { return value.is_number() ? value.get<double>() : NAN; }
 
-/// Relative to max(1, max |logit|). Rounding of keys and values dominates.
+/// Relative to max(1, max |logit|). Rounding of keys and values dominates: where two variants
+/// differ in the last bit before it, they may differ by a step of the format after it.
 static double toleranceFor(const kvasir_model_info &info) {
   std::string type = info.kv_type;
   return type == "f32" || type.empty() ? 2e-4 : type == "f16" ? 5e-3 : 3e-2;

@@ -33,7 +33,7 @@ struct PipelineOptions {
   std::vector<std::string> quantizeRules;
   /// Of layers whose weights are encoded as integers: int8 or exact.
   std::string activations = "int8";
-  /// Number format of the caches: f32, f16 or bf16. Empty: that of the weights for runPipeline,
+  /// Number format of the caches: f32, f16, bf16 or i8. Empty: that of the weights for runPipeline,
   /// f32 for buildPipeline, which sees no module.
   std::string kvType;
   /// One serial phase of plain loops for each op.

@@ -111,7 +111,7 @@ def KVLayoutPass : Pass<"kvasir-kv-layout", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"elementType", "element-type", "std::string", "\"f32\"",
-                        "number format of the caches: f32, f16 or bf16">];
+                        "number format of the caches: f32, f16, bf16 or i8">];
   let dependentDialects = ["::kvasir::kv::KVDialect"];
 }
 

@@ -34,6 +34,8 @@ private:
   SmallVector<Value> emitPartition(Value first, Value end);
   SmallVector<Value> emitTile(Value tile, Value first, Value end, ValueRange state);
   SmallVector<Value> emitScores(Value keys);
+  SmallVector<Value> loadScales(Value head, int64_t offset);
+  SmallVector<Value> seenLanes(Value from, Value to);
   void emitValues(Value values, Value first, Value end, ArrayRef<Value> alphas);
   SmallVector<Value> foldPartition(ValueRange total, ValueRange part);
   void scaleSum(Value to, Value factor, Value from, Value otherFactor);
@@ -150,43 +152,64 @@ SmallVector<Value> RowsEmitter::emitScores(Value keys) {
   });
 }
 
-/// Keys [first, end) of one page.
-SmallVector<Value> RowsEmitter::emitTile(Value tile, Value first, Value end, ValueRange state) {
-  int64_t bytes = bytesOf(element), vectors = tileKeys / 16;
-  Value page = e.loadInt(table, tile);
-  Value keys = e.at(cache, e.mul(page, e.c(type.getPageBytes())));
-  Value start = e.mul(tile, e.c(tileKeys));
-  Value from = e.maximum(e.sub(first, start), e.c(0));
-  Value to = e.minimum(e.sub(end, start), e.c(tileKeys));
-  SmallVector<Value> scores = emitScores(keys);
+/// The scales of 64 tokens; none if the cache has none. Those of tokens that are not seen may be
+/// anything, NaN too: what is multiplied by them is replaced (scores) or not read (weights).
+SmallVector<Value> RowsEmitter::loadScales(Value head, int64_t offset) {
+  SmallVector<Value> scales;
+  for (int64_t v = 0; type.isQuantized() && v < tileKeys / 16; ++v)
+    scales.push_back(e.load(e.vec(16), e.at(head, offset + v * 16 * 4)));
+  return scales;
+}
 
-  SmallVector<Value> inside; // which lanes are seen
+/// Which keys of a tile are seen: those in [from, to).
+SmallVector<Value> RowsEmitter::seenLanes(Value from, Value to) {
+  SmallVector<Value> seen;
   Type lanes32 = VectorType::get({16}, e.i32());
   auto narrow = [&](Value v) { return e.splat(arith::TruncIOp::create(e.b, e.i32(), v), 16); };
   Value low = narrow(from), high = narrow(to);
-  for (int64_t v = 0; v < vectors; ++v) {
+  for (int64_t v = 0; v < tileKeys / 16; ++v) {
     SmallVector<int32_t> index;
     for (int32_t i = 0; i < 16; ++i)
       index.push_back(v * 16 + i);
     Value lane = arith::ConstantOp::create(
         e.b, DenseElementsAttr::get(cast<ShapedType>(lanes32), ArrayRef<int32_t>(index)));
     Value above = arith::CmpIOp::create(e.b, arith::CmpIPredicate::sge, lane, low);
-    inside.push_back(arith::AndIOp::create(
+    seen.push_back(arith::AndIOp::create(
         e.b, above, arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, lane, high)));
   }
+  return seen;
+}
+
+/// Keys [first, end) of one page.
+SmallVector<Value> RowsEmitter::emitTile(Value tile, Value first, Value end, ValueRange state) {
+  int64_t vectors = tileKeys / 16;
+  Value page = e.loadInt(table, tile);
+  Value keys = e.at(cache, e.mul(page, e.c(type.getPageBytes())));
+  Value start = e.mul(tile, e.c(tileKeys));
+  Value from = e.maximum(e.sub(first, start), e.c(0));
+  Value to = e.minimum(e.sub(end, start), e.c(tileKeys));
+  SmallVector<Value> scores = emitScores(keys);
+  SmallVector<Value> keyScales = loadScales(keys, type.getKeyScalesOffset());
+  SmallVector<Value> valueScales = loadScales(keys, type.getValueScalesOffset());
+  SmallVector<Value> inside = seenLanes(from, to);
   SmallVector<Value> maxima, lengths, alphas;
   Value scale = e.constant(e.vec(16), op.getScale().convertToFloat());
   for (int64_t r = 0; r < rows; ++r) {
     SmallVector<Value> s;
-    for (int64_t v = 0; v < vectors; ++v)
-      s.push_back(e.select(inside[v], e.fmul(scores[r * vectors + v], scale),
-                           e.constant(e.vec(16), negativeInfinity)));
+    for (int64_t v = 0; v < vectors; ++v) {
+      Value score = scores[r * vectors + v];
+      if (!keyScales.empty())
+        score = e.fmul(score, keyScales[v]);
+      s.push_back(
+          e.select(inside[v], e.fmul(score, scale), e.constant(e.vec(16), negativeInfinity)));
+    }
     Value highest = e.maxLanes(e.fmax(e.fmax(s[0], s[1]), e.fmax(s[2], s[3])));
     Value m = e.fmax(state[r], highest);
     SmallVector<Value> p;
     for (int64_t v = 0; v < vectors; ++v) {
       p.push_back(emitExp(e, e.fsub(s[v], e.splat(m, 16))));
-      e.store(p[v], e.at(weights, (r * tileKeys + v * 16) * 4));
+      Value weight = valueScales.empty() ? p[v] : e.fmul(p[v], valueScales[v]);
+      e.store(weight, e.at(weights, (r * tileKeys + v * 16) * 4));
     }
     Value sum = e.sumLanes(e.fadd(e.fadd(p[0], p[1]), e.fadd(p[2], p[3])));
     Value alpha = emitExp(e, e.fsub(state[r], m));
@@ -194,7 +217,7 @@ SmallVector<Value> RowsEmitter::emitTile(Value tile, Value first, Value end, Val
     maxima.push_back(m);
     lengths.push_back(e.fma(state[rows + r], alpha, sum));
   }
-  emitValues(e.at(keys, tileKeys * size * bytes), from, to, alphas);
+  emitValues(e.at(keys, type.getValuesOffset()), from, to, alphas);
   maxima.append(lengths);
   return maxima;
 }
@@ -244,8 +267,7 @@ static void emitItem(PhaseEmitter &e, kv::AttendOp op, Value item) {
   Value request = e.loadInt(e.argsField(offsetof(kvasir_step_args, token_request)), first);
   Value positions = e.argsField(offsetof(kvasir_step_args, positions));
   Value table = e.tableOf(request);
-  int64_t headBytes = 2 * tileKeys * size * bytesOf(type.getElementType());
-  Value cache = e.at(e.operand(op.getCache()), e.mul(head, e.c(headBytes)));
+  Value cache = e.at(e.operand(op.getCache()), e.mul(head, e.c(type.getHeadBytes())));
   Value out;
   for (auto write : e.phase.getBody().front().getOps<step::WriteOp>())
     out = write.getBuffer();

@@ -204,6 +204,8 @@ Value Emitter::loadAs(Type element, Value pointer, int64_t lanes) {
   Value value = load(type, pointer);
   if (element.isF32())
     return value;
+  if (element.isInteger())
+    return toFloat(signExtend(lanes ? Type(vec(lanes, i32())) : i32(), value));
   return arith::ExtFOp::create(b, lanes ? Type(vec(lanes)) : f32(), value);
 }
 

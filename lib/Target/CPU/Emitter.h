@@ -97,7 +97,7 @@ public:
   Value load(Type type, Value pointer, int64_t alignment = 0);
   void store(Value value, Value pointer, int64_t alignment = 0);
   Value loadInt(Value pointer, Value index); // i32 array element, as i64
-  /// `lanes` values of `element` (f32, f16, bf16) as f32; a scalar when lanes is 0.
+  /// `lanes` values of `element` (f32, f16, bf16, i8) as f32; a scalar when lanes is 0.
   Value loadAs(Type element, Value pointer, int64_t lanes);
   void storeAs(Type element, Value value, Value pointer);
   void prefetch(Value pointer);

@@ -13,6 +13,15 @@
 
 namespace kvasir::cpu {
 
+/// How `largest`, the largest magnitude of some values, makes them int8: value = code * scale, code
+/// = round(value * inverse). Zeros have both 0.
+struct Int8Scale {
+  Value scale, inverse;
+};
+Int8Scale emitInt8Scale(Emitter &e, Value largest);
+/// The codes of values, as f32: from -127 to 127, NaN becomes 127. `inverse` is of the same type.
+Value emitInt8Codes(Emitter &e, Value values, Value inverse);
+
 /// Emits one step.phase as a function of type kvasir_phase_fn (kvasir-c/abi.h).
 class PhaseEmitter : public Emitter {
 public:
@@ -82,6 +91,9 @@ private:
                          llvm::ArrayRef<float> frequencies, float magnitude);
   void emitRope(llm::RopeOp op, Value row);
   void emitAppend(kv::AppendOp op, Value row);
+  void emitAppendKey(kv::PagedType type, Value from, Value head, Value slot);
+  void emitAppendValue(kv::PagedType type, Value from, Value head, Value slot);
+  Int8Scale emitScaleOfHead(Value from, int64_t size);
   void emitElementwiseRow(mlir::Operation *op, Value row);
 
   Value args, operands;

@@ -21,7 +21,7 @@ public:
 
 private:
   static constexpr int64_t lanes = 16;
-  Value scaleOf(Value x, int64_t count);
+  Value largestOf(Value x, int64_t count);
   Value emitCodes(Value x, Value inverse, Value column, int64_t count);
   Value slot(int64_t part, Value index) { // of a 4-byte value for each token
     Value place = e.mul(e.add(e.mul(index, e.c(tileTokens)), lane), e.c(4));
@@ -36,7 +36,19 @@ private:
 
 } // namespace
 
-Value RowQuantizer::scaleOf(Value x, int64_t count) {
+Int8Scale cpu::emitInt8Scale(Emitter &e, Value largest) {
+  Value scale = e.fdiv(largest, e.f(127));
+  Value zero = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OEQ, largest, e.f(0));
+  return {scale, e.select(zero, e.f(0), e.fdiv(e.f(127), largest))};
+}
+
+Value cpu::emitInt8Codes(Emitter &e, Value values, Value inverse) {
+  auto limit = [&](double value) { return e.constant(values.getType(), value); };
+  Value rounded = e.round(e.fmul(values, inverse));
+  return e.fmax(e.fmin(rounded, limit(127)), limit(-127)); // the limits also give NaN a value
+}
+
+Value RowQuantizer::largestOf(Value x, int64_t count) {
   Value most = e.fold(e.c(0), e.c(count * 4), lanes * 4, {e.constant(e.vec(lanes), 0)},
                       [&](Value i, ValueRange before) -> SmallVector<Value> {
                         return {e.fmax(before[0], e.fabs(e.load(e.vec(lanes), e.at(x, i))))};
@@ -49,10 +61,7 @@ Value RowQuantizer::emitCodes(Value x, Value inverse, Value column, int64_t coun
   Value factor = e.splat(inverse, lanes);
   Value total = e.constant(e.vec(lanes), 0);
   for (int64_t i = 0; i < count; i += lanes) {
-    Value scaled = e.fmul(e.load(e.vec(lanes), e.at(x, i * 4)), factor);
-    // The limits also give NaN a value.
-    Value code = e.fmax(e.fmin(e.round(scaled), e.constant(e.vec(lanes), 127)),
-                        e.constant(e.vec(lanes), -127));
+    Value code = emitInt8Codes(e, e.load(e.vec(lanes), e.at(x, i * 4)), factor);
     total = e.fadd(total, code);
     Value integers = arith::FPToSIOp::create(e.b, e.vec(lanes, e.i32()), code);
     Value at = e.add(column, e.c(i));
@@ -64,10 +73,8 @@ Value RowQuantizer::emitCodes(Value x, Value inverse, Value column, int64_t coun
 }
 
 void RowQuantizer::emitGroup(Value x, Value group, int64_t count, int64_t kept) {
-  Value most = scaleOf(x, count);
-  Value scale = e.fdiv(most, e.f(127));
-  Value zero = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OEQ, most, e.f(0));
-  Value inverse = e.select(zero, e.f(0), e.fdiv(e.f(127), most));
+  Value most = largestOf(x, count);
+  auto [scale, inverse] = emitInt8Scale(e, most);
   e.store(scale, slot(parts.scales, group));
   Value first = e.mul(group, e.c(rows.getGroup()));
   for (int64_t i = 0; i < kept; i += rows.getSums()) {

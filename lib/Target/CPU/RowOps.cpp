@@ -160,27 +160,70 @@ void PhaseEmitter::emitRope(llm::RopeOp op, Value row) {
   });
 }
 
-/// Keys are scattered into [head size][64], values are a row of [64][head size].
-void PhaseEmitter::emitAppend(kv::AppendOp op, Value row) {
-  auto type = cast<kv::PagedType>(op.getCache().getType());
+/// The largest magnitude of a head's values; NaN does not count.
+Int8Scale PhaseEmitter::emitScaleOfHead(Value from, int64_t size) {
+  int64_t lanes = lanesFor(size);
+  Value most = fold(c(0), c(size * 4), lanes * 4, {constant(vec(lanes), 0)},
+                    [&](Value i, ValueRange before) -> SmallVector<Value> {
+                      return {fmax(before[0], fabs(load(vec(lanes), at(from, i))))};
+                    })[0];
+  return emitInt8Scale(*this, maxLanes(most));
+}
+
+/// One head's key of the token at `slot` of a page, scattered into [head size][64].
+void PhaseEmitter::emitAppendKey(kv::PagedType type, Value from, Value head, Value slot) {
   Type element = type.getElementType();
   int64_t size = type.getHeadSize(), bytes = bytesOf(element), lanes = lanesFor(size);
+  auto place = [&](Value i) {
+    return at(head, mul(add(mul(i, c(KVASIR_PAGE_TOKENS)), slot), c(bytes)));
+  };
+  if (!type.isQuantized())
+    return loop(c(0), c(size), 1,
+                [&](Value i) { storeAs(element, load(f32(), at(from, mul(i, c(4)))), place(i)); });
+  Int8Scale scale = emitScaleOfHead(from, size);
+  store(scale.scale, at(at(head, type.getKeyScalesOffset()), mul(slot, c(4))));
+  Value inverse = splat(scale.inverse, lanes);
+  loop(c(0), c(size), lanes, [&](Value i) {
+    Value codes = emitInt8Codes(*this, load(vec(lanes), at(from, mul(i, c(4)))), inverse);
+    Value integers = arith::FPToSIOp::create(b, vec(lanes, i32()), codes);
+    Value narrow = truncate(vec(lanes, i8()), integers), first = place(i);
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      store(vector::ExtractOp::create(b, narrow, ArrayRef<int64_t>{lane}),
+            at(first, lane * KVASIR_PAGE_TOKENS));
+  });
+}
+
+/// One head's value of the token at `slot` of a page, a row of [64][head size].
+void PhaseEmitter::emitAppendValue(kv::PagedType type, Value from, Value head, Value slot) {
+  Type element = type.getElementType();
+  int64_t size = type.getHeadSize(), bytes = bytesOf(element), lanes = lanesFor(size);
+  Value to = at(at(head, type.getValuesOffset()), mul(slot, c(size * bytes)));
+  if (!type.isQuantized())
+    return loop(c(0), c(size), lanes, [&](Value i) {
+      storeAs(element, load(vec(lanes), at(from, mul(i, c(4)))), at(to, mul(i, c(bytes))));
+    });
+  Int8Scale scale = emitScaleOfHead(from, size);
+  store(scale.scale, at(at(head, type.getValueScalesOffset()), mul(slot, c(4))));
+  Value inverse = splat(scale.inverse, lanes);
+  loop(c(0), c(size), lanes, [&](Value i) {
+    Value codes = emitInt8Codes(*this, load(vec(lanes), at(from, mul(i, c(4)))), inverse);
+    Value integers = arith::FPToSIOp::create(b, vec(lanes, i32()), codes);
+    store(truncate(vec(lanes, i8()), integers), at(to, i));
+  });
+}
+
+void PhaseEmitter::emitAppend(kv::AppendOp op, Value row) {
+  auto type = cast<kv::PagedType>(op.getCache().getType());
+  int64_t size = type.getHeadSize();
   Value position = loadInt(inputArray(step::InputKind::positions), row);
   Value request = loadInt(argsField(offsetof(kvasir_step_args, token_request)), row);
   Value page = pageOf(op.getCache(), request, position);
   Value slot = rem(position, c(KVASIR_PAGE_TOKENS));
   Value keys = rowAddress(op.getK(), row), values = rowAddress(op.getV(), row);
   loop(c(0), c(type.getHeads()), 1, [&](Value head) {
-    Value base = at(page, mul(head, c(2 * KVASIR_PAGE_TOKENS * size * bytes)));
-    Value k = at(keys, mul(head, c(size * 4))), v = at(values, mul(head, c(size * 4)));
-    loop(c(0), c(size), 1, [&](Value i) {
-      Value offset = mul(add(mul(i, c(KVASIR_PAGE_TOKENS)), slot), c(bytes));
-      storeAs(element, load(f32(), at(k, mul(i, c(4)))), at(base, offset));
-    });
-    Value to = at(base, add(mul(slot, c(size * bytes)), c(KVASIR_PAGE_TOKENS * size * bytes)));
-    loop(c(0), c(size), lanes, [&](Value i) {
-      storeAs(element, load(vec(lanes), at(v, mul(i, c(4)))), at(to, mul(i, c(bytes))));
-    });
+    Value to = at(page, mul(head, c(type.getHeadBytes())));
+    emitAppendKey(type, at(keys, mul(head, c(size * 4))), to, slot);
+    emitAppendValue(type, at(values, mul(head, c(size * 4))), to, slot);
   });
 }
 

@@ -34,6 +34,8 @@ private:
   void emitRmsNorm(llm::RmsNormOp op, Value row);
   void emitLayerNorm(llm::LayerNormOp op, Value row);
   void emitRope(llm::RopeOp op, Value row);
+  void emitAppend(kv::AppendOp op, Value row);
+  void emitHeadAsInt8(Value from, int64_t size, Value codes, int64_t stride, Value scale);
   void emitAttend(kv::AttendOp op, Value row);
   void emitElementwise(Operation *op, Value row);
   Value activation(llm::ActivationKind kind, Value x);
@@ -161,6 +163,45 @@ void SerialEmitter::emitRope(llm::RopeOp op, Value row) {
   });
 }
 
+/// Codes `stride` bytes apart, and their scale.
+void SerialEmitter::emitHeadAsInt8(Value from, int64_t size, Value codes, int64_t stride,
+                                   Value scale) {
+  Value most =
+      e.fold(e.c(0), e.c(size), 1, {e.f(0)}, [&](Value i, ValueRange m) -> SmallVector<Value> {
+        return {e.fmax(m[0], e.fabs(get(from, i)))};
+      })[0];
+  Value none = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OEQ, most, e.f(0));
+  Value inverse = e.select(none, e.f(0), e.fdiv(e.f(127), most));
+  e.store(e.fdiv(most, e.f(127)), scale);
+  e.loop(e.c(0), e.c(size), 1, [&](Value i) {
+    Value code = e.fmin(e.round(e.fmul(get(from, i), inverse)), e.f(127));
+    code = e.fmax(code, e.f(-127));
+    e.store(arith::FPToSIOp::create(e.b, e.i8(), code), e.at(codes, e.mul(i, e.c(stride))));
+  });
+}
+
+/// What only moves or narrows floats is shared with the fast path.
+void SerialEmitter::emitAppend(kv::AppendOp op, Value row) {
+  auto type = cast<kv::PagedType>(op.getCache().getType());
+  if (!type.isQuantized())
+    return e.emitRow(op, row);
+  int64_t size = type.getHeadSize();
+  Value position = e.loadInt(e.inputArray(step::InputKind::positions), row);
+  Value request = e.loadInt(e.argsField(offsetof(kvasir_step_args, token_request)), row);
+  Value page = e.pageOf(op.getCache(), request, position);
+  Value slot = e.rem(position, e.c(KVASIR_PAGE_TOKENS));
+  Value keys = e.rowAddress(op.getK(), row), values = e.rowAddress(op.getV(), row);
+  e.loop(e.c(0), e.c(type.getHeads()), 1, [&](Value h) {
+    Value head = e.at(page, e.mul(h, e.c(type.getHeadBytes())));
+    Value from = e.mul(h, e.c(size * 4));
+    auto scaleAt = [&](int64_t offset) { return e.at(e.at(head, offset), e.mul(slot, e.c(4))); };
+    emitHeadAsInt8(e.at(keys, from), size, e.at(head, slot), KVASIR_PAGE_TOKENS,
+                   scaleAt(type.getKeyScalesOffset()));
+    Value line = e.at(e.at(head, type.getValuesOffset()), e.mul(slot, e.c(size)));
+    emitHeadAsInt8(e.at(values, from), size, line, 1, scaleAt(type.getValueScalesOffset()));
+  });
+}
+
 /// Three passes over the context: the largest score, the sum of weights, the weighted values.
 void SerialEmitter::emitAttend(kv::AttendOp op, Value row) {
   auto type = cast<kv::PagedType>(op.getCache().getType());
@@ -174,15 +215,20 @@ void SerialEmitter::emitAttend(kv::AttendOp op, Value row) {
   Value out = e.rowAddress(op.getResult(), row);
   e.loop(e.c(0), e.c(op.getHeads()), 1, [&](Value h) {
     Value q = e.at(e.rowAddress(op.getQ(), row), e.mul(h, e.c(size * 4)));
-    Value headOffset = e.mul(e.div(h, e.c(group)), e.c(2 * KVASIR_PAGE_TOKENS * size * bytes));
-    auto entry = [&](Value p, Value index) {
+    Value headOffset = e.mul(e.div(h, e.c(group)), e.c(type.getHeadBytes()));
+    // Entry `index` of the keys or values that begin at `offset` of the head; `scales` are theirs.
+    auto entry = [&](Value p, int64_t offset, Value index, int64_t scales) {
       Value head = e.at(e.pageOf(op.getCache(), request, p), headOffset);
-      return e.loadAs(element, e.at(head, e.mul(index, e.c(bytes))), 0);
+      Value value = e.loadAs(element, e.at(e.at(head, offset), e.mul(index, e.c(bytes))), 0);
+      if (!type.isQuantized())
+        return value;
+      return e.fmul(value, get(e.at(head, scales), e.rem(p, e.c(KVASIR_PAGE_TOKENS))));
     };
     auto score = [&](Value p) {
       Value slot = e.rem(p, e.c(KVASIR_PAGE_TOKENS));
       Value dot = sum(size, [&](Value i) {
-        return e.fmul(get(q, i), entry(p, e.add(e.mul(i, e.c(KVASIR_PAGE_TOKENS)), slot)));
+        Value index = e.add(e.mul(i, e.c(KVASIR_PAGE_TOKENS)), slot);
+        return e.fmul(get(q, i), entry(p, 0, index, type.getKeyScalesOffset()));
       });
       return e.fmul(dot, e.f(op.getScale().convertToFloat()));
     };
@@ -198,8 +244,8 @@ void SerialEmitter::emitAttend(kv::AttendOp op, Value row) {
     e.loop(e.c(0), e.c(size), 1, [&](Value i) {
       Value total = over(e.f(0), [&](Value p, Value s) {
         Value slot = e.rem(p, e.c(KVASIR_PAGE_TOKENS));
-        // The head's values, [64][size], follow its keys, [size][64].
-        Value v = entry(p, e.add(e.mul(e.add(slot, e.c(KVASIR_PAGE_TOKENS)), e.c(size)), i));
+        Value v = entry(p, type.getValuesOffset(), e.add(e.mul(slot, e.c(size)), i),
+                        type.getValueScalesOffset());
         return e.fadd(s, e.fmul(exp(e.fsub(score(p), most)), v));
       });
       put(e.fdiv(total, weights), out, e.add(e.mul(h, e.c(size)), i));
@@ -254,7 +300,8 @@ void SerialEmitter::emitRow(Operation *op, Value row) {
       .Case<llm::LayerNormOp>([&](auto o) { emitLayerNorm(o, row); })
       .Case<llm::RopeOp>([&](auto o) { emitRope(o, row); })
       .Case<kv::AttendOp>([&](auto o) { emitAttend(o, row); })
-      .Case<llm::EmbeddingOp, llm::SelectRowsOp, llm::RopeTableOp, kv::AppendOp>(
+      .Case<kv::AppendOp>([&](auto o) { emitAppend(o, row); })
+      .Case<llm::EmbeddingOp, llm::SelectRowsOp, llm::RopeTableOp>(
           [&](auto o) { e.emitRow(o, row); })
       .Default([&](Operation *o) { emitElementwise(o, row); });
 }

@@ -8,6 +8,8 @@ kv.cache @l1 layer 1 : !kv.cache<2x16, window = 12>
 kv.cache @l2 layer 2 : !kv.paged<2x16xbf16>
 // CHECK: kv.cache @l3 layer 3 : !kv.paged<2x16xf16, window = 12>
 kv.cache @l3 layer 3 : !kv.paged<2x16xf16, window = 12>
+// CHECK: kv.cache @l4 layer 4 : !kv.paged<2x16xi8, window = 12>
+kv.cache @l4 layer 4 : !kv.paged<2x16xi8, window = 12>
 
 // CHECK-LABEL: func @unplaced
 func.func @unplaced(%q: tensor<?x64xf32>, %k: tensor<?x32xf32>, %v: tensor<?x32xf32>, %positions: tensor<?xi32>) -> tensor<?x64xf32> {

@@ -20,8 +20,13 @@ func.func private @f(!kv.cache<2x16, window = -1>)
 
 // -----
 
-// expected-error @below {{expected a cache of f32, f16 or bf16, but got 'i8'}}
-func.func private @f(!kv.paged<2x16xi8>)
+// expected-error @below {{expected a cache of f32, f16, bf16 or i8, but got 'i4'}}
+func.func private @f(!kv.paged<2x16xi4>)
+
+// -----
+
+// expected-error @below {{expected a cache of f32, f16, bf16 or i8, but got 'ui8'}}
+func.func private @f(!kv.paged<2x16xui8>)
 
 // -----
 
