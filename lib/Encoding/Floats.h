@@ -39,8 +39,11 @@ inline uint16_t bf16OfFloat(float value) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
-/// 2^(value - 128): half of the scale, which f32 can hold for all values.
+/// 2^(value - 128): half of the scale, which f32 can hold for all values. 255 is NaN (OCP
+/// Microscaling Formats 1.0, 5.4.1).
 inline float halfOfE8M0(uint8_t value) {
+  if (value == 255)
+    return std::bit_cast<float>(0x7fc00000u);
   return value < 2 ? std::bit_cast<float>(0x200000u << value)
                    : std::bit_cast<float>(uint32_t(value - 1) << 23);
 }

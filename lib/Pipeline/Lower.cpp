@@ -15,8 +15,10 @@ namespace kvasir {
 
 namespace {
 struct Lower : impl::LowerPassBase<Lower> {
+  using LowerPassBase::LowerPassBase;
+
   void runOnOperation() override {
-    if (mlir::failed(lowerToCPU(getOperation())))
+    if (mlir::failed(lowerToCPU(getOperation(), llvm::to_vector(variants))))
       signalPassFailure();
   }
 };

@@ -60,8 +60,10 @@ static void addSchedule(OpPassManager &manager, const PipelineOptions &options) 
   manager.addPass(createSchedulePass({options.naive, options.decodeTokens}));
 }
 
-static void addLower(OpPassManager &manager, const PipelineOptions &) {
-  manager.addPass(createLowerPass());
+static void addLower(OpPassManager &manager, const PipelineOptions &options) {
+  LowerPassOptions lower;
+  lower.variants.assign(options.variants.begin(), options.variants.end());
+  manager.addPass(createLowerPass(lower));
   // On the nested modules only: what is scheduled stays, `package` writes its tables.
   buildCPUConversion(manager.nest<ModuleOp>());
 }
@@ -118,18 +120,19 @@ LogicalResult buildPipeline(OpPassManager &manager, const PipelineOptions &optio
   return success();
 }
 
-/// The format in which the model's weights are stored, if a cache can have it too.
-static std::string storedType(ModuleOp module) {
-  if (auto model = module->getAttrOfType<DictionaryAttr>("llm.model"))
-    if (auto type = model.getAs<StringAttr>("weight_type"))
-      if (type == "f16" || type == "bf16")
-        return type.str();
-  return "f32";
+/// The format in which the model's weights are stored, if a cache can have it too; f16 for weights
+/// that are quantized already, as other programs that run them do.
+static std::string defaultKVType(ModuleOp module) {
+  auto model = module->getAttrOfType<DictionaryAttr>("llm.model");
+  auto type = model ? model.getAs<StringAttr>("weight_type") : nullptr;
+  if (!type || type == "f32")
+    return "f32";
+  return type == "bf16" ? "bf16" : "f16";
 }
 
 LogicalResult runPipeline(ModuleOp module, PipelineOptions options) {
   if (options.kvType.empty())
-    options.kvType = storedType(module);
+    options.kvType = defaultKVType(module);
   PassManager manager(module.getContext(), ModuleOp::getOperationName());
   auto error = [&](const Twine &message) -> LogicalResult {
     return emitError(UnknownLoc::get(module.getContext()), message);

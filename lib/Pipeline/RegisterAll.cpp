@@ -33,6 +33,7 @@ struct CommandLine : PassPipelineOptions<CommandLine> {
   Option<bool> naive{*this, "naive", llvm::cl::desc("one serial phase for each op")};
   Option<int64_t> decodeTokens{*this, "decode-tokens", llvm::cl::init(16),
                                llvm::cl::desc("most tokens of a step of the decode program")};
+  ListOption<std::string> variants{*this, "variants", llvm::cl::desc("of the target; none: all")};
   Option<std::string> from{*this, "from", llvm::cl::desc("the phase whose result the input is")};
   Option<std::string> until{*this, "until", llvm::cl::desc("the last phase to run")};
   Option<std::string> savePhases{*this, "save-phases",
@@ -51,6 +52,7 @@ LogicalResult parsePipeline(OpPassManager &manager, StringRef text,
   options.kvType = parsed.kvType;
   options.naive = parsed.naive;
   options.decodeTokens = parsed.decodeTokens;
+  options.variants.assign(parsed.variants.begin(), parsed.variants.end());
   options.from = parsed.from;
   options.until = parsed.until;
   options.savePhases = parsed.savePhases;

@@ -5,6 +5,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "gtest/gtest.h"
 
+#include <cmath>
 #include <cstring>
 #include <fstream>
 
@@ -62,6 +63,17 @@ TEST(Gguf, RowsFollowEachOther) {
     EXPECT_EQ(std::memcmp(&values[0], golden.values.data(), golden.values.size()), 0);
     EXPECT_EQ(std::memcmp(&values[columns], golden.values.data(), golden.values.size()), 0);
   }
+}
+
+/// The format of MXFP4's scales has no infinity, and its last code is NaN.
+TEST(Gguf, ScaleOfAllOnesIsNaN) {
+  uint8_t block[17] = {255, 0x10};
+  EncodedRows rows;
+  readGgufRows(block, 1, 32, *parseEncoding("mxfp4"), rows);
+  float values[32];
+  decodeRows(rows, values);
+  for (float value : values)
+    EXPECT_TRUE(std::isnan(value)) << value;
 }
 
 TEST(Gguf, OthersHaveNoBlocks) {

@@ -68,6 +68,8 @@ static std::vector<std::string> provenanceOf(const Options &options) {
     add("--max-context", std::to_string(compile.maxContext));
   add("--max-requests", std::to_string(compile.maxRequests));
   add("--max-step-tokens", std::to_string(compile.maxStepTokens));
+  for (const std::string &name : compile.variants)
+    add("--variant", name);
   if (compile.naive)
     list.push_back("--naive");
   if (!compile.tokenizer)
@@ -80,6 +82,31 @@ static std::string joinNames(const std::vector<std::string> &names) {
   for (const std::string &name : names)
     text += (text.empty() ? "" : ", ") + name;
   return text;
+}
+
+/// Names are known, `native` becomes one, and code for people to read is one variant's.
+static void settleVariants(CompileOptions &compile, bool code) {
+  std::vector<std::string> known = variantNames();
+  for (std::string &name : compile.variants) {
+    if (name == "native") {
+      std::vector<std::string> here = variantNames(/*here=*/true);
+      if (here.empty())
+        fail(exitDoesNotFit, "--variant native: this machine runs none of the variants: " +
+                                 joinNames(known));
+      name = here.front();
+    }
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      fail(exitUsage, format("--variant: unknown variant '%s'; expected native or some of %s",
+                             name.c_str(), joinNames(known).c_str()));
+  }
+  if (code && compile.variants.size() > 1)
+    fail(exitUsage, "--variant: expected one variant, as --emit llvm, asm and obj make one");
+  // In the order of their quality: the same set makes the same artifact.
+  std::erase_if(known, [&](const std::string &name) {
+    return std::find(compile.variants.begin(), compile.variants.end(), name) ==
+           compile.variants.end();
+  });
+  compile.variants = known;
 }
 
 /// Phases and emission have to suit each other.
@@ -113,14 +140,7 @@ static void settleEmission(Options &options) {
     compile.until = "lower";
   bool code =
       compile.emit == Emit::llvm || compile.emit == Emit::assembly || compile.emit == Emit::object;
-  if (!compile.variant.empty() && !code)
-    fail(exitUsage, "--variant belongs to --emit llvm, asm or obj; an artifact "
-                    "holds all variants");
-  std::vector<std::string> variants = variantNames();
-  if (!compile.variant.empty() &&
-      std::find(variants.begin(), variants.end(), compile.variant) == variants.end())
-    fail(exitUsage, format("--variant: unknown variant '%s'; expected one of %s",
-                           compile.variant.c_str(), joinNames(variants).c_str()));
+  settleVariants(compile, code);
 }
 
 static void settleOutput(const Options &options) {
@@ -146,9 +166,10 @@ static Json printPlan(const Printer &printer, kvasir_model *model) {
   engine.kv_tokens =
       uint64_t(engine.max_requests) * ((uint64_t(engine.max_context) + 63) / 64 * 64);
   kvasir_memory_plan plan = planOf(model, engine);
-  printer.line("plan", format("weights %s + KV %s per token + workspace %s; %d requests x %d "
+  printer.line("plan", format("weights %s + %s%s per token + workspace %s; %d requests x %d "
                               "tokens = %s",
                               formatBytes(double(plan.weight_bytes)).c_str(),
+                              *info.kv_type ? format("%s KV ", info.kv_type).c_str() : "KV ",
                               formatBytes(double(plan.kv_bytes_per_token)).c_str(),
                               formatBytes(double(plan.workspace_bytes + plan.step_bytes)).c_str(),
                               plan.max_requests, plan.max_context,
@@ -315,10 +336,6 @@ static void addPhases(CLI::App &app, Options &options) {
       ->check(CLI::IsMember({"artifact", "mlir", "llvm", "asm", "obj"}))
       ->capture_default_str()
       ->group(group);
-  app.add_option("--variant", options.compile.variant,
-                 "CPU variant that llvm, asm and obj are made for (default: the "
-                 "best)")
-      ->group(group);
 }
 
 int main(int argc, char **argv) {
@@ -358,8 +375,13 @@ int main(int argc, char **argv) {
       ->check(CLI::IsMember({"int8", "exact"}));
   app.add_option("--kv", compileOptions.kvType,
                  "Keys and values are stored as f32, f16, bf16, or int8 with a scale "
-                 "for each token and head (default: the checkpoint's type)")
+                 "for each token and head (default: the checkpoint's type, f16 if that is quantized)")
       ->check(CLI::IsMember({"f32", "f16", "bf16", "int8"}));
+  app.add_option("--variant", compileOptions.variants,
+                 "CPU variants that code is made for, separated by commas; native is the best "
+                 "that this machine runs (default: all; of llvm, asm and obj the best)")
+      ->delimiter(',')
+      ->type_name("VARIANTS");
   app.add_flag("--naive", compileOptions.naive, "Plain loops: slow and obvious, to compare with");
   bool noTokenizer = false;
   app.add_flag("--no-tokenizer", noTokenizer, "For token ids alone");

@@ -84,6 +84,7 @@ private:
   llvm::Error checkLimits();
   llvm::Error checkOutput() const;
   llvm::Error emitText(CompileOutcome &outcome);
+  llvm::Expected<std::vector<const target::CPUVariant *>> chooseVariants();
   llvm::Error emitCode(CompileOutcome &outcome);
   llvm::Expected<std::vector<CodeObjectInput>> compileVariants();
   llvm::Error addTokenizer(PackageOptions &package);
@@ -284,17 +285,28 @@ static mlir::ModuleOp findVariant(mlir::ModuleOp module, llvm::StringRef name) {
   return nullptr;
 }
 
+/// The variants that are wanted and that phase `lower` made code for, best first; an error if there
+/// is none.
+llvm::Expected<std::vector<const target::CPUVariant *>> Compiler::chooseVariants() {
+  auto chosen =
+      target::chooseCPUVariants(options.variants, [&](const target::CPUVariant &variant) {
+        return bool(findVariant(*model.module, variant.name));
+      });
+  if (!chosen.empty())
+    return chosen;
+  std::string wanted = options.variants.empty() ? "a variant known here" : "variant";
+  for (const std::string &name : options.variants)
+    wanted += (&name == &options.variants.front() ? " '" : ", '") + name + "'";
+  return llvm::createStringError("there is no code for %s; expected one of %s", wanted.c_str(),
+                                 moduleNames(*model.module).c_str());
+}
+
 llvm::Error Compiler::emitCode(CompileOutcome &outcome) {
-  const target::CPUVariant *variant = target::findCPUVariant(options.variant);
-  if (options.variant.empty()) // the best that there is code for
-    variant = llvm::find_if(target::cpuVariants(), [&](const target::CPUVariant &v) {
-      return findVariant(*model.module, v.name) || &v == &target::cpuVariants().back();
-    });
-  mlir::ModuleOp code = variant ? findVariant(*model.module, variant->name) : nullptr;
-  if (!code)
-    return llvm::createStringError("there is no code for variant '%s'; expected one of %s",
-                                   variant ? variant->name.c_str() : options.variant.c_str(),
-                                   moduleNames(*model.module).c_str());
+  auto chosen = chooseVariants();
+  if (!chosen)
+    return chosen.takeError();
+  const target::CPUVariant *variant = chosen->front();
+  mlir::ModuleOp code = findVariant(*model.module, variant->name);
   stage("code");
   llvm::LLVMContext llvmContext;
   auto module = target::translateToLLVM(code, llvmContext, *variant);
@@ -351,22 +363,19 @@ linkObjects(llvm::MutableArrayRef<VariantJob> jobs) {
 /// The shared objects, best first. Variants are optimized side by side.
 llvm::Expected<std::vector<CodeObjectInput>> Compiler::compileVariants() {
   stage("code");
+  auto chosen = chooseVariants();
+  if (!chosen)
+    return chosen.takeError();
   std::vector<VariantJob> jobs;
-  for (const target::CPUVariant &variant : target::cpuVariants()) {
-    mlir::ModuleOp code = findVariant(*model.module, variant.name);
-    if (!code)
-      continue;
+  for (const target::CPUVariant *variant : *chosen) {
+    mlir::ModuleOp code = findVariant(*model.module, variant->name);
     auto llvmContext = std::make_unique<llvm::LLVMContext>();
-    auto module = target::translateToLLVM(code, *llvmContext, variant);
+    auto module = target::translateToLLVM(code, *llvmContext, *variant);
     if (!module)
       return module.takeError();
     code.erase(); // the packer needs memory more than we need it
-    jobs.push_back({&variant, std::move(llvmContext), std::move(*module), {}});
+    jobs.push_back({variant, std::move(llvmContext), std::move(*module), {}});
   }
-  if (jobs.empty())
-    return llvm::createStringError(
-        "phase 'lower' made no code for a variant known here (it made: %s)",
-        moduleNames(*model.module).c_str());
   auto work = [](VariantJob &job) {
     job.error = generateObject(*job.module, *job.variant).moveInto(job.object);
     job.module.reset();
@@ -465,6 +474,7 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
   pipeline.activations = options.activations;
   pipeline.kvType = options.kvType == "int8" ? "i8" : options.kvType;
   pipeline.naive = options.naive;
+  pipeline.variants = options.variants;
   pipeline.from = options.from;
   pipeline.until = options.until;
   pipeline.savePhases = options.savePhases;
@@ -505,10 +515,11 @@ std::vector<std::string> compileEncodings() {
   return names;
 }
 
-std::vector<std::string> variantNames() {
+std::vector<std::string> variantNames(bool here) {
   std::vector<std::string> names;
   for (const target::CPUVariant &variant : target::cpuVariants())
-    names.push_back(variant.name);
+    if (!here || target::runsHere(variant))
+      names.push_back(variant.name);
   return names;
 }
 

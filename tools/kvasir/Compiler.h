@@ -27,7 +27,7 @@ struct CompileOptions {
   std::vector<std::string> quantizeRules; ///< PATTERN=ENCODING
   std::string activations = "int8";       ///< or exact
   std::string kvType;                     ///< empty: the checkpoint's
-  std::string variant;                    ///< of llvm, asm and obj; empty: best
+  std::vector<std::string> variants; ///< empty: all; of llvm, asm and obj the best
   uint32_t maxContext = 0;                ///< 0: the model's
   uint32_t maxRequests = 256;
   uint32_t maxStepTokens = 2048;
@@ -59,11 +59,11 @@ CompileOutcome compileModel(const CompileOptions &options);
 
 /// Name and meaning of each phase, in order.
 std::vector<std::pair<std::string, std::string>> phaseList();
-/// CPU variants, best first.
 /// Names of the encodings that --quantize takes.
 std::vector<std::string> compileEncodings();
 
-std::vector<std::string> variantNames();
+/// CPU variants, best first; of those that this machine runs, if `here`.
+std::vector<std::string> variantNames(bool here = false);
 
 } // namespace kvasir::cli
 

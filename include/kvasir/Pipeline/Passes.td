@@ -53,6 +53,8 @@ def LowerPass : Pass<"kvasir-lower", "::mlir::ModuleOp"> {
     }
     ```
   }];
+  let options = [ListOption<"variants", "variants", "std::string",
+                            "names of the variants that code is made for (default: all)">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
     "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];

@@ -33,13 +33,15 @@ struct PipelineOptions {
   std::vector<std::string> quantizeRules;
   /// Of layers whose weights are encoded as integers: int8 or exact.
   std::string activations = "int8";
-  /// Number format of the caches: f32, f16, bf16 or i8. Empty: that of the weights for runPipeline,
-  /// f32 for buildPipeline, which sees no module.
+  /// Number format of the caches: f32, f16, bf16 or i8. Empty: that of the weights for runPipeline
+  /// (f16 if they are stored quantized), f32 for buildPipeline, which sees no module.
   std::string kvType;
   /// One serial phase of plain loops for each op.
   bool naive = false;
   /// Most tokens of a step that the decode program takes.
   int64_t decodeTokens = 16;
+  /// Variants of the target that code is made for; empty: all.
+  std::vector<std::string> variants;
   /// The phase whose result the module is. Empty: import.
   std::string from;
   /// The last phase to run. Empty or `package`: lower.

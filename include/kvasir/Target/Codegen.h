@@ -6,6 +6,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
@@ -39,6 +40,15 @@ llvm::ArrayRef<CPUVariant> cpuVariants();
 /// The variant of that name, or null.
 const CPUVariant *findCPUVariant(llvm::StringRef name);
 
+/// Whether this machine runs the variant's code.
+bool runsHere(const CPUVariant &variant);
+
+/// The variants of these names (of all, if there are none) that there is code for, best first. The
+/// variant after it stands for one with dot products that has no code of its own.
+std::vector<const CPUVariant *>
+chooseCPUVariants(llvm::ArrayRef<std::string> names,
+                  llvm::function_ref<bool(const CPUVariant &)> hasCode);
+
 /// Makes the dialects of LLVM-dialect modules translatable.
 void registerCodegen(mlir::DialectRegistry &registry);
 
@@ -48,7 +58,7 @@ void registerCodegen(mlir::DialectRegistry &registry);
 llvm::Expected<std::unique_ptr<llvm::Module>>
 translateToLLVM(mlir::ModuleOp module, llvm::LLVMContext &context, const CPUVariant &variant);
 
-/// LLVM's O3 without its vectorizers: kernels are explicit vectors.
+/// The few passes of LLVM that are left to do: kernels are unrolled and vectors already.
 llvm::Error optimize(llvm::Module &module, const CPUVariant &variant);
 
 /// The textual LLVM IR.

@@ -11,14 +11,28 @@ using namespace kvasir::cpu;
 constexpr int64_t steps = pieceColumns / 4, lineBytes = 64;
 
 //===----------------------------------------------------------------------===//
+// Rows
+//===----------------------------------------------------------------------===//
+
+Value RowSet::at(Emitter &e, Value address, int64_t bytes) const {
+  Value place = base ? e.at(address, e.mul(base, e.c(bytes))) : address;
+  return e.at(place, first * bytes);
+}
+
+Value RowSet::at(Emitter &e, Value address, Value halfBytes, int64_t bytes) const {
+  if (!base)
+    return e.at(e.at(address, e.mul(halfBytes, e.c(first / halfRows))), first % halfRows * bytes);
+  Value row = e.add(base, e.c(first)), half = e.mul(e.div(row, e.c(halfRows)), halfBytes);
+  return e.at(e.at(address, half), e.mul(e.rem(row, e.c(halfRows)), e.c(bytes)));
+}
+
+//===----------------------------------------------------------------------===//
 // Codes
 //===----------------------------------------------------------------------===//
 
 PieceCodes::PieceCodes(Emitter &e, const Encoding &encoding, Value piece, RowSet rows)
-    : e(e), encoding(encoding), rows(rows), lines(encoding.bits), steps(::steps) {
-  int64_t half = rows.first / halfRows, inLine = rows.first % halfRows;
-  this->piece = e.at(piece, half * lineBytes * encoding.bits + inLine * 4);
-}
+    : e(e), encoding(encoding), piece(rows.at(e, piece, e.c(lineBytes * encoding.bits), 4)),
+      rows(rows), lines(encoding.bits), steps(::steps) {}
 
 /// The planes of a code are put together: in each, the step's bits of every byte.
 Value PieceCodes::codes(int64_t step) {
@@ -98,10 +112,12 @@ static Value loadScale(Emitter &e, ScaleKind kind, Value address, int64_t count)
                     address, count);
   auto like = [&](Type element) { return count ? Type(e.vec(count, element)) : element; };
   Value exponent = e.zeroExtend(like(e.i32()), e.load(like(e.i8()), address));
-  // 2^-127 is the one that has no exponent of its own in f32.
-  Value least = e.select(e.equal(exponent, e.integer(like(e.i32()), 0)),
-                         e.integer(like(e.i32()), 0x400000), e.integer(like(e.i32()), 0));
-  return e.bitcast(like(e.f32()), e.orBits(e.shiftLeft(exponent, 23), least));
+  // 2^-127 has no exponent of its own in f32, and 255 is NaN: both have the mantissa's highest bit.
+  Value ends = e.orBits(e.equal(exponent, e.integer(like(e.i32()), 0)),
+                        e.equal(exponent, e.integer(like(e.i32()), 255)));
+  Value mantissa =
+      e.select(ends, e.integer(like(e.i32()), 0x400000), e.integer(like(e.i32()), 0));
+  return e.bitcast(like(e.f32()), e.orBits(e.shiftLeft(exponent, 23), mantissa));
 }
 
 static Value loadByte(Emitter &e, Value address, int64_t count, bool isSigned) {
@@ -143,7 +159,7 @@ static GroupScales load(Emitter &e, const Encoding &encoding, const Panel32 &pan
 GroupScales cpu::loadScales(Emitter &e, const Encoding &encoding, const Panel32 &panel,
                             Value fields, Value group, RowSet rows) {
   return load(e, encoding, panel, rows.count, [&](const PanelField &field, bool ofGroup) {
-    Value base = e.at(fields, field.offset + rows.first * field.bytes);
+    Value base = rows.at(e, e.at(fields, field.offset), field.bytes);
     return ofGroup ? e.at(base, e.mul(group, e.c(unitRows * field.bytes))) : base;
   });
 }

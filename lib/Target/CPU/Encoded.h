@@ -9,9 +9,15 @@
 
 namespace kvasir::cpu {
 
-/// Some neighbouring rows of a unit that a vector holds: `count` (16 or 8) from `first` on.
+/// Some neighbouring rows of a unit that a vector holds: `count` (16 or 8) from `base` + `first` on.
 struct RowSet {
   int64_t first, count;
+  Value base; ///< i64, a multiple of `count`; null: 0
+
+  /// `address` plus the row's place where rows are `bytes` apart.
+  Value at(Emitter &e, Value address, int64_t bytes) const;
+  /// The same where halves are `halfBytes` (i64) apart, and the rows of a half `bytes`.
+  Value at(Emitter &e, Value address, Value halfBytes, int64_t bytes) const;
 };
 
 /// The codes of the 8 steps (of 4 columns) of one piece for the rows of a set. Lines are loaded

@@ -199,17 +199,18 @@ void EncodedLinear::emitIntegerSpan(int64_t tokens, const Arguments &arguments, 
 // Decoded weights
 //===----------------------------------------------------------------------===//
 
-/// (piece, fields of its block, first group in the block, buffer): the piece's decoded values for
-/// some sets of rows, [32 columns][sets][lanes] f32. One function for all kernels.
-func::FuncOp EncodedLinear::pieceDecoder(ArrayRef<RowSet> sets) {
-  std::string decoder = "decode_" + encoding.name() + "_" + std::to_string(sets.front().first) +
-                        "_" + std::to_string(sets.size() * lanes());
+/// (piece, fields of its block, first group in the block, buffer, base of the sets): the piece's
+/// decoded values for some sets of rows, [32 columns][sets][lanes] f32. One function for all
+/// kernels.
+func::FuncOp EncodedLinear::pieceDecoder(SmallVector<RowSet> sets) {
+  std::string decoder = "decode_" + encoding.name() + "_" + std::to_string(sets.size() * lanes());
   Type p = e.ptr(), i = e.i64();
-  func::FuncOp function = e.declareOnce(decoder, {p, p, i, p}, [&](ValueRange a) {
+  func::FuncOp function = e.declareOnce(decoder, {p, p, i, p, i}, [&](ValueRange a) {
     // Nothing here may depend on the number of columns: matrices of all sizes share the function.
     int64_t inGroup =
         panel.fieldsInHeader ? pieceColumns : std::min(panel.groupColumns, pieceColumns);
     for (auto [index, set] : llvm::enumerate(sets)) {
+      set.base = a[4];
       PieceCodes codes(e, encoding, a[0], set);
       Value scale, bias;
       for (int64_t column = 0; column < pieceColumns; ++column) {
@@ -243,9 +244,10 @@ void EncodedLinear::emitFloatPiece(int64_t tokens, const Arguments &arguments, V
   Value piece = e.mul(e.div(column, e.c(pieceColumns)), e.c(panel.pieceBytes));
   Value fields = panel.fieldsInHeader ? arguments.unit : address;
   Value group = panel.fieldsInHeader ? e.c(0) : e.div(column, e.c(panel.groupColumns));
-  func::CallOp::create(
-      e.b, pieceDecoder(sets),
-      ValueRange{e.at(e.at(address, panel.fieldBytes), piece), fields, group, arguments.buffer});
+  Value base = sets.front().base ? sets.front().base : e.c(0);
+  func::CallOp::create(e.b, pieceDecoder(llvm::to_vector(sets)),
+                       ValueRange{e.at(e.at(address, panel.fieldBytes), piece), fields, group,
+                                  arguments.buffer, base});
   Value row = e.add(e.mul(block, e.c(panel.blockColumns)), column);
   Value inputs = e.at(arguments.x, e.mul(row, e.c(4)));
   int64_t unroll = columns % 4 == 0 ? 4 : 1, setBytes = lanes() * 4;
@@ -323,27 +325,37 @@ void EncodedLinear::emitBlock(int64_t tokens, const Arguments &arguments, Value 
 
 void EncodedLinear::emitPart(int64_t tokens, const Arguments &arguments, Value block, Value address,
                              int64_t columns, MutableArrayRef<Value> sums, bool carried) {
-  int64_t together = setsTogether(tokens), all = unitRows / lanes();
-  for (int64_t first = 0; first < all; first += together) {
+  int64_t rowsTogether = setsTogether(tokens) * lanes();
+  auto setsFrom = [&](Value base) {
     SmallVector<RowSet> sets;
-    for (int64_t s = first; s < first + together; ++s)
-      sets.push_back({s * lanes(), lanes()});
-    if (carried) {
-      emitSets(tokens, arguments, block, address, columns, sets, sums);
-      continue;
-    }
+    for (int64_t first = 0; first < rowsTogether; first += lanes())
+      sets.push_back({first, lanes(), base});
+    return sets;
+  };
+  if (carried) {
+    assert(rowsTogether == unitRows && "sums that are carried fit the registers");
+    return emitSets(tokens, arguments, block, address, columns, setsFrom({}), sums);
+  }
+  auto emitRows = [&](Value base) {
+    SmallVector<RowSet> sets = setsFrom(base);
     SmallVector<Value> places, own;
     for (RowSet set : sets) {
-      Value half = e.at(arguments.tile, e.mul(arguments.halfTile, e.c(set.first / halfRows)));
+      Value place = set.at(e, arguments.tile, arguments.halfTile, 4);
       for (int64_t t = 0; t < tokens; ++t)
-        places.push_back(e.at(half, (t * halfRows + set.first % halfRows) * 4));
+        places.push_back(e.at(place, t * halfRows * 4));
     }
     for (Value p : places)
       own.push_back(e.load(e.vec(lanes()), p, lanes() * 4));
     emitSets(tokens, arguments, block, address, columns, sets, own);
     for (auto [sum, p] : llvm::zip(own, places))
       e.store(sum, p, lanes() * 4);
-  }
+  };
+  // A loop, and not its body again and again: that is most of the code of a variant with 16
+  // registers.
+  if (rowsTogether == unitRows)
+    emitRows({});
+  else
+    e.loop(e.c(0), e.c(unitRows), rowsTogether, emitRows);
 }
 
 void EncodedLinear::emitKernel(int64_t tokens, Arguments arguments) {

@@ -50,7 +50,7 @@ private:
   void emitIntegerSpan(int64_t tokens, const Arguments &arguments, Value block, Value address,
                        Value column, int64_t columns, llvm::ArrayRef<RowSet> sets,
                        llvm::MutableArrayRef<Value> sums);
-  mlir::func::FuncOp pieceDecoder(llvm::ArrayRef<RowSet> sets);
+  mlir::func::FuncOp pieceDecoder(llvm::SmallVector<RowSet> sets);
   std::pair<Value, Value> scaleAndBias(Value fields, Value group, RowSet set);
   void emitFloatPiece(int64_t tokens, const Arguments &arguments, Value block, Value address,
                       Value column, int64_t columns, llvm::ArrayRef<RowSet> sets,

@@ -4,6 +4,8 @@
 
 #include "PhaseEmitter.h"
 
+#include "llvm/ADT/StringExtras.h"
+
 using namespace mlir;
 using namespace kvasir;
 
@@ -27,19 +29,32 @@ static bool hasQuantizedRows(step::PhaseOp phase) {
   });
 }
 
-LogicalResult kvasir::lowerToCPU(ModuleOp module) {
+static LogicalResult checkNames(ModuleOp module, ArrayRef<std::string> variants) {
+  for (const std::string &name : variants)
+    if (!target::findCPUVariant(name)) {
+      auto names = llvm::map_range(target::cpuVariants(),
+                                   [](const target::CPUVariant &v) { return v.name; });
+      return module.emitError("unknown variant '")
+             << name << "': expected one of " << llvm::join(names, ", ");
+    }
+  return success();
+}
+
+LogicalResult kvasir::lowerToCPU(ModuleOp module, ArrayRef<std::string> variants) {
   SmallVector<step::PhaseOp> phases(module.getOps<step::PhaseOp>());
   if (phases.empty())
     return module.emitError("expected phases to lower; run `schedule` first");
+  if (failed(checkNames(module, variants)))
+    return failure();
   bool bytes = llvm::any_of(phases, hasQuantizedRows);
   OpBuilder builder(module.getContext());
-  for (const target::CPUVariant &variant : target::cpuVariants()) {
-    if (variant.dotProducts && !bytes)
-      continue; // the code would be that of the variant without
+  // Where no bytes are multiplied, the code would be that of the variant without dot products.
+  auto hasCode = [&](const target::CPUVariant &v) { return bytes || !v.dotProducts; };
+  for (const target::CPUVariant *variant : target::chooseCPUVariants(variants, hasCode)) {
     builder.setInsertionPointToEnd(module.getBody());
-    auto nested = ModuleOp::create(builder, module.getLoc(), StringRef(variant.name));
+    auto nested = ModuleOp::create(builder, module.getLoc(), StringRef(variant->name));
     for (step::PhaseOp phase : phases)
-      emitPhase(phase, nested, variant);
+      emitPhase(phase, nested, *variant);
   }
   return success();
 }

@@ -9,7 +9,6 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
-#include "llvm/TargetParser/Host.h"
 
 #include <cstring>
 #include <dlfcn.h>
@@ -35,14 +34,6 @@ Guarded::~Guarded() { munmap(base, mapped); }
 
 void Guarded::poison() { std::memset(data, 0xff, bytes); }
 
-bool kvasir::test::isAvailable(const target::CPUVariant &variant) {
-  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
-  for (const std::string &feature : variant.requiredFeatures)
-    if (!features.lookup(feature))
-      return false;
-  return true;
-}
-
 static llvm::Expected<std::vector<uint8_t>>
 compile(mlir::ModuleOp module, const target::CPUVariant &variant, bool optimized) {
   if (optimized)
@@ -64,7 +55,7 @@ Kernels::Kernels(const std::string &text, const target::CPUVariant &variant, boo
   mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   context.loadAllAvailableDialects();
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
-  if (!module || mlir::failed(lowerToCPU(*module))) {
+  if (!module || mlir::failed(lowerToCPU(*module, variant.name))) {
     failure = "the module does not parse, or cannot be lowered";
     return;
   }

@@ -31,9 +31,6 @@ private:
   uint8_t *base, *data;
 };
 
-/// Whether this machine can run the variant.
-bool isAvailable(const target::CPUVariant &variant);
-
 /// The phases of a module, loaded.
 class Kernels {
 public:

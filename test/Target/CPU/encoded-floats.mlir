@@ -17,9 +17,9 @@ step.phase @p kind <panels> {
 // CHECK-NOT: vnni
 // CHECK: module @"x86-64-v4" {
 // CHECK: func.func private @{{"?}}encoded_[[NAME]]_k256_x1088_m1{{"?}}(
-// CHECK: call @{{"?}}decode_[[NAME]]_0_32
+// CHECK: call @{{"?}}decode_[[NAME]]_32
 // CHECK: llvm.intr.fma
-// CHECK: func.func private @{{"?}}decode_[[NAME]]_0_32{{"?}}(
+// CHECK: func.func private @{{"?}}decode_[[NAME]]_32{{"?}}(
 // CODEBOOK: llvm.call_intrinsic "llvm.x86.avx512.pshuf.b.512"
 // INTEGER: arith.sitofp %{{.*}} : vector<16xi32> to vector<16xf32>
 // FLOAT8: arith.select %{{.*}} : vector<16xi1>, vector<16xf32>

@@ -9,7 +9,7 @@ step.phase @p kind <panels> {
 }
 
 // CHECK: module @"x86-64-v4" {
-// CHECK: func.func private @decode_int8_0_32(
+// CHECK: func.func private @decode_int8_32(
 // CHECK-COUNT-2: llvm.load {{.*}} -> vector<16xf32>
 // CHECK-NOT: llvm.load {{.*}} -> vector<16xf32>
 // CHECK: return

@@ -27,18 +27,27 @@ static llvm::Error verify(const llvm::Module &module) {
   return llvm::Error::success();
 }
 
+/// Emitters unroll, vectorize and share code themselves, and give every function its final extent,
+/// so little of LLVM's default pipeline is left to do. Inlining in particular only made one function
+/// of all kernels of a matrix, in which everything takes longer and registers are spilled more.
+static constexpr llvm::StringLiteral passes =
+    // What all calls of a kernel agree on (a number of blocks) becomes a constant in it.
+    "ipsccp,"
+    // Dispatchers jump to their kernels.
+    "function(early-cse<memssa>,simplifycfg,tailcallelim,"
+    // Loops come with the test on top; what does not change leaves them.
+    "loop-mssa(loop-rotate,licm),"
+    // Address arithmetic.
+    "instcombine,adce,simplifycfg),"
+    "globaldce";
+
 llvm::Error optimize(llvm::Module &module, const CPUVariant &variant) {
   if (llvm::Error error = verify(module))
     return error;
   auto machine = makeTargetMachine(variant);
   if (!machine)
     return machine.takeError();
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopInterleaving = false;
-  tuning.LoopUnrolling = false; // emitters unroll what is worth it
-  llvm::PassBuilder builder(machine->get(), tuning);
+  llvm::PassBuilder builder(machine->get());
 
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;
@@ -54,7 +63,10 @@ llvm::Error optimize(llvm::Module &module, const CPUVariant &variant) {
   builder.registerFunctionAnalyses(functions);
   builder.registerLoopAnalyses(loops);
   builder.crossRegisterProxies(loops, functions, components, modules);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
+  llvm::ModulePassManager manager;
+  if (llvm::Error error = builder.parsePassPipeline(manager, passes))
+    return error;
+  manager.run(module, modules);
   return verify(module);
 }
 

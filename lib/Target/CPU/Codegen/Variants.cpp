@@ -3,6 +3,8 @@
 #include "kvasir/Target/Codegen.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/TargetParser/Host.h"
 
 namespace kvasir::target {
 
@@ -47,6 +49,27 @@ const CPUVariant *findCPUVariant(llvm::StringRef name) {
   const auto *found =
       llvm::find_if(cpuVariants(), [&](const CPUVariant &v) { return v.name == name; });
   return found == cpuVariants().end() ? nullptr : found;
+}
+
+bool runsHere(const CPUVariant &variant) {
+  llvm::StringMap<bool> features = llvm::sys::getHostCPUFeatures();
+  return llvm::all_of(variant.requiredFeatures,
+                      [&](const std::string &feature) { return features.lookup(feature); });
+}
+
+std::vector<const CPUVariant *>
+chooseCPUVariants(llvm::ArrayRef<std::string> names,
+                  llvm::function_ref<bool(const CPUVariant &)> hasCode) {
+  std::vector<const CPUVariant *> chosen;
+  bool wanted = false; // by the one before, which has no code
+  for (const CPUVariant &variant : cpuVariants()) {
+    wanted |= names.empty() || llvm::is_contained(names, variant.name);
+    bool exists = hasCode(variant);
+    if (wanted && exists)
+      chosen.push_back(&variant);
+    wanted &= variant.dotProducts && !exists;
+  }
+  return chosen;
 }
 
 } // namespace kvasir::target
