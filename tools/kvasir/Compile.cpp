@@ -22,7 +22,6 @@ struct Options {
   CompileOptions compile;
   std::string output;
   std::string emit = "artifact";
-  std::string target = "cpu";
   std::string phases;
   bool listPhases = false;
   bool measure = false;
@@ -50,7 +49,7 @@ private:
 /// What the artifact remembers of the command line: all that changes it.
 static std::vector<std::string> provenanceOf(const Options &options) {
   const CompileOptions &compile = options.compile;
-  std::vector<std::string> list = {"--target=" + options.target};
+  std::vector<std::string> list = {"--target=" + options.compile.target};
   auto add = [&](const char *name, const std::string &value) {
     if (!value.empty())
       list.push_back(std::string(name) + "=" + value);
@@ -82,13 +81,40 @@ static std::string joinNames(const std::vector<std::string> &names) {
   return text;
 }
 
+/// What is emitted of which variant has to suit the target.
+static void settleVariant(const CompileOptions &compile) {
+  std::string problem;
+  std::vector<std::string> variants = variantNames(compile.target, problem);
+  if (!problem.empty())
+    fail(exitUsage, "--target: " + problem);
+  bool isCPU = compile.target == "cpu", isMLIR = compile.emit == Emit::mlir;
+  bool isLLVM = compile.emit == Emit::llvm;
+  bool ofCPU = compile.emit == Emit::assembly || compile.emit == Emit::object;
+  bool ofGPU = compile.emit == Emit::ptx || compile.emit == Emit::cubin;
+  if (isCPU && ofGPU)
+    fail(exitUsage, "--emit ptx and cubin belong to --target cuda:ARCHITECTURE");
+  if (!isCPU && !ofGPU && !isLLVM && !isMLIR)
+    fail(exitUsage, "target '" + compile.target +
+                        "' has no runtime yet; expected --emit mlir, llvm, ptx or cubin");
+  if (!isCPU && compile.naive)
+    fail(exitUsage, "--naive is for --target cpu");
+  if (compile.ptxas == "none" && compile.emit == Emit::cubin)
+    fail(exitUsage, "--emit cubin needs ptxas, but --ptxas is none");
+  if (!compile.variant.empty() && !ofCPU && !ofGPU && !isLLVM)
+    fail(exitUsage, "--variant belongs to --emit llvm, asm, obj, ptx or cubin; an artifact "
+                    "holds all variants");
+  if (!compile.variant.empty() &&
+      std::find(variants.begin(), variants.end(), compile.variant) == variants.end())
+    fail(exitUsage, format("--variant: unknown variant '%s'; expected one of %s",
+                           compile.variant.c_str(), joinNames(variants).c_str()));
+}
+
 /// Phases and emission have to suit each other.
 static void settleEmission(Options &options) {
-  static const std::map<std::string, Emit> kinds = {{"artifact", Emit::artifact},
-                                                    {"mlir", Emit::mlir},
-                                                    {"llvm", Emit::llvm},
-                                                    {"asm", Emit::assembly},
-                                                    {"obj", Emit::object}};
+  static const std::map<std::string, Emit> kinds = {
+      {"artifact", Emit::artifact}, {"mlir", Emit::mlir},  {"llvm", Emit::llvm},
+      {"asm", Emit::assembly},      {"obj", Emit::object}, {"ptx", Emit::ptx},
+      {"cubin", Emit::cubin}};
   CompileOptions &compile = options.compile;
   compile.emit = kinds.at(options.emit);
   std::vector<std::string> names;
@@ -111,16 +137,7 @@ static void settleEmission(Options &options) {
                            options.emit.c_str(), compile.until.c_str()));
   if (compile.emit != Emit::artifact && compile.until == "package")
     compile.until = "lower";
-  bool code =
-      compile.emit == Emit::llvm || compile.emit == Emit::assembly || compile.emit == Emit::object;
-  if (!compile.variant.empty() && !code)
-    fail(exitUsage, "--variant belongs to --emit llvm, asm or obj; an artifact "
-                    "holds all variants");
-  std::vector<std::string> variants = variantNames();
-  if (!compile.variant.empty() &&
-      std::find(variants.begin(), variants.end(), compile.variant) == variants.end())
-    fail(exitUsage, format("--variant: unknown variant '%s'; expected one of %s",
-                           compile.variant.c_str(), joinNames(variants).c_str()));
+  settleVariant(compile);
 }
 
 static void settleOutput(const Options &options) {
@@ -133,7 +150,7 @@ static void settleOutput(const Options &options) {
   }
   if (emit == Emit::artifact)
     fail(exitUsage, "expected the name of the artifact: -o FILE");
-  if (emit == Emit::object && isatty(STDOUT_FILENO))
+  if ((emit == Emit::object || emit == Emit::cubin) && isatty(STDOUT_FILENO))
     fail(exitUsage, "an object file is not for a terminal; give -o FILE");
 }
 
@@ -212,6 +229,17 @@ static int writeEmission(const Options &options, const std::string &bytes) {
   return exitSuccess;
 }
 
+/// What ptxas says of each kernel.
+static void printKernels(const Options &options, const CompileOutcome &outcome) {
+  if (outcome.kernels.empty() || options.quiet || options.output.empty() || options.output == "-")
+    return;
+  Table table({"<kernel", "registers", "shared", "blocks/SM"});
+  for (const KernelSummary &kernel : outcome.kernels)
+    table.add({kernel.name, std::to_string(kernel.registers), std::to_string(kernel.sharedBytes),
+               std::to_string(kernel.blocks)});
+  table.print(stdout, "");
+}
+
 /// Code generation polls nothing and leaves nothing behind.
 static void onStage(const std::string &name, bool visible) {
   endAtOnce(name == "code" || name == "tokenizer");
@@ -265,8 +293,10 @@ static int compile(Options &options) {
   if (!outcome.good)
     fail(outcome.error.rfind("internal error", 0) == 0 ? exitInternal : exitBadInput,
          outcome.error);
-  if (options.compile.emit != Emit::artifact)
+  if (options.compile.emit != Emit::artifact) {
+    printKernels(options, outcome);
     return writeEmission(options, outcome.bytes);
+  }
   double seconds = now() - start;
   result["bytes"] = outcome.fileBytes;
   result["seconds"] = seconds;
@@ -310,14 +340,14 @@ static void addPhases(CLI::App &app, Options &options) {
       ->group(group);
   app.add_flag("--list-phases", options.listPhases, "List the phases and stop")->group(group);
   app.add_option("--emit", options.emit,
-                 "artifact, mlir, llvm, asm or obj; text goes to standard "
+                 "artifact, mlir, llvm, asm, obj, ptx or cubin; text goes to standard "
                  "output without -o")
-      ->check(CLI::IsMember({"artifact", "mlir", "llvm", "asm", "obj"}))
+      ->check(CLI::IsMember({"artifact", "mlir", "llvm", "asm", "obj", "ptx", "cubin"}))
       ->capture_default_str()
       ->group(group);
   app.add_option("--variant", options.compile.variant,
                  "CPU variant that llvm, asm and obj are made for (default: the "
-                 "best)")
+                 "best), or architecture of llvm, ptx and cubin")
       ->group(group);
 }
 
@@ -330,9 +360,14 @@ int main(int argc, char **argv) {
   auto *model = app.add_option("model", compileOptions.input,
                                "Hugging Face directory, GGUF file, or IR with --from");
   app.add_option("-o,--output", options.output, "File to write");
-  app.add_option("--target", options.target, "What it will run on")
-      ->check(CLI::IsMember({"cpu"}))
+  app.add_option("--target", compileOptions.target,
+                 "What it will run on: cpu, or cuda:ARCHITECTURE[+ARCHITECTURE...] such as "
+                 "cuda:sm_90")
       ->capture_default_str();
+  app.add_option("--ptxas", compileOptions.ptxas,
+                 "NVIDIA's assembler for cubins, or none (default: that of PATH or of the CUDA "
+                 "toolkit)")
+      ->type_name("PATH");
   uint64_t seed = 0;
   auto *random = app.add_option("--random-weights", seed,
                                 "Make weights up by this seed: MODEL is a config.json, or a "
@@ -385,7 +420,8 @@ int main(int argc, char **argv) {
              "  kvasir compile phases/05-schedule.mlir --from schedule -o "
              "l.kvasir\n"
              "  kvasir compile Llama-3.2-1B --emit asm --variant x86-64-v3 -o "
-             "l.s");
+             "l.s\n"
+             "  kvasir compile Llama-3.2-1B --target cuda:sm_90 --emit ptx -o l.ptx");
   Action action;
   app.callback([&] {
     if (!options.listPhases && model->count() == 0)

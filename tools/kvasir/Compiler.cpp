@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Compiler.h"
 
+#include "Kernels.h"
+
 #include "dialects/LLM/LLM.h"
 #include "kvasir-c/kvasir.h"
 #include "kvasir/Artifact/Package.h"
@@ -460,6 +462,7 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
     return error;
   stage("phases");
   PipelineOptions pipeline;
+  pipeline.target = options.target;
   pipeline.quantize = options.quantize;
   pipeline.quantizeRules = options.quantizeRules;
   pipeline.activations = options.activations;
@@ -474,7 +477,9 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
     return error;
   if (options.emit == Emit::mlir)
     return emitText(outcome);
-  llvm::Error error = options.emit == Emit::artifact ? package(outcome) : emitCode(outcome);
+  llvm::Error error = options.emit == Emit::artifact ? package(outcome)
+                      : options.target == "cpu"      ? emitCode(outcome)
+                                                     : emitKernels(*model.module, options, outcome);
   if (!error)
     return error;
   // A diagnostic says more about the same mistake.
@@ -505,7 +510,14 @@ std::vector<std::string> compileEncodings() {
   return names;
 }
 
-std::vector<std::string> variantNames() {
+std::vector<std::string> variantNames(const std::string &target, std::string &problem) {
+  auto parsed = parseTarget(target);
+  if (!parsed) {
+    problem = llvm::toString(parsed.takeError());
+    return {};
+  }
+  if (parsed->isGPU())
+    return parsed->architectures;
   std::vector<std::string> names;
   for (const target::CPUVariant &variant : target::cpuVariants())
     names.push_back(variant.name);

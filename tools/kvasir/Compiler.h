@@ -14,7 +14,7 @@
 
 namespace kvasir::cli {
 
-enum class Emit { artifact, mlir, llvm, assembly, object };
+enum class Emit { artifact, mlir, llvm, assembly, object, ptx, cubin };
 
 struct CompileOptions {
   std::string input;  ///< Hugging Face directory, GGUF file, or IR with `from`
@@ -22,12 +22,14 @@ struct CompileOptions {
   /// Make weights up by this seed; then a config.json is enough.
   std::optional<uint64_t> randomSeed;
   Emit emit = Emit::artifact;
+  std::string target = "cpu";             ///< see kvasir/Pipeline/Pipeline.h
+  std::string ptxas;                      ///< of cubins; empty: that of PATH or of the CUDA toolkit
   std::string from, until, savePhases;    ///< names of phases, a directory
   std::string quantize;                   ///< encoding of weights stored as floats; empty: none
   std::vector<std::string> quantizeRules; ///< PATTERN=ENCODING
   std::string activations = "int8";       ///< or exact
   std::string kvType;                     ///< empty: the checkpoint's
-  std::string variant;                    ///< of llvm, asm and obj; empty: best
+  std::string variant;                    ///< of llvm, asm, obj, ptx and cubin; empty: best
   uint32_t maxContext = 0;                ///< 0: the model's
   uint32_t maxRequests = 256;
   uint32_t maxStepTokens = 2048;
@@ -47,23 +49,30 @@ struct CompileOptions {
   std::function<void(uint64_t done, uint64_t total)> onPacking;
 };
 
+/// A kernel of a cubin. `blocks`: how many a multiprocessor holds by their registers.
+struct KernelSummary {
+  std::string name;
+  int64_t registers, sharedBytes, blocks;
+};
+
 struct CompileOutcome {
   bool good = false;
   std::string error;      ///< one message, perhaps of several lines
   std::string bytes;      ///< what is emitted, unless it is an artifact
   uint64_t fileBytes = 0; ///< of the artifact
   std::string tokenizerMissing;
+  std::vector<KernelSummary> kernels; ///< of Emit::cubin
 };
 
 CompileOutcome compileModel(const CompileOptions &options);
 
 /// Name and meaning of each phase, in order.
 std::vector<std::pair<std::string, std::string>> phaseList();
-/// CPU variants, best first.
 /// Names of the encodings that --quantize takes.
 std::vector<std::string> compileEncodings();
-
-std::vector<std::string> variantNames();
+/// What --variant can name for a target: CPU variants, best first, or the target's architectures.
+/// An error for what is no target goes to `problem`.
+std::vector<std::string> variantNames(const std::string &target, std::string &problem);
 
 } // namespace kvasir::cli
 
