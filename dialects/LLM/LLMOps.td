@@ -147,7 +147,8 @@ def LLM_ActivationAttr : EnumAttr<LLM_Dialect, LLM_ActivationKind, "act"> {
 def LLM_WeightLayout : I32EnumAttr<"WeightLayout", "how a weight lies in the artifact", [
     I32EnumAttrCase<"row_major", 0>,
     I32EnumAttrCase<"panel16", 1>,  // [N/16][K][16] of plain floats
-    I32EnumAttrCase<"panel32", 2>]> { // of encoded values, see kvasir/Encoding/Encoding.h
+    I32EnumAttrCase<"panel32", 2>,  // of encoded values, see kvasir/Encoding/Encoding.h
+    I32EnumAttrCase<"mma16", 3>]> { // of plain floats, see kvasir/Encoding/Mma16.h
   let cppNamespace = "::kvasir::llm";
   let genSpecializedAttr = 0;
 }

@@ -105,8 +105,8 @@ typedef struct kvasir_model_info {
   const char *name;         /* "" when unknown */
   const char *variant;      /* of the code that was loaded, "x86-64-v4" */
   const char *weight_type;  /* of the checkpoint's matrices: "f32", "f16" or "bf16" */
-  const char
-      *kv_type; /* stored keys and values: "f32", "f16", "bf16", "int8"; "mixed"; "" for no caches */
+  const char *
+      kv_type; /* stored keys and values: "f32", "f16", "bf16", "int8"; "mixed"; "" for no caches */
   uint64_t parameters;
   int32_t layers;
   int32_t hidden_size;

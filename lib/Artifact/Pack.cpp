@@ -2,7 +2,10 @@
 // AArch64 has. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Pack.h"
 
+#include "kvasir/Encoding/Mma16.h"
+
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace kvasir {
@@ -100,6 +103,52 @@ void transpose(void *to, const void *from, size_t rows, size_t columns, size_t e
   else
     transposeOf<V4>(static_cast<uint32_t *>(to), static_cast<const uint32_t *>(from), rows,
                     columns);
+}
+
+/// To the nearest bf16, ties to even; NaN stays NaN.
+static uint16_t toBF16(uint32_t bits) {
+  if ((bits & 0x7fffffff) > 0x7f800000)
+    return uint16_t(bits >> 16 | 0x40);
+  return uint16_t((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/// Puts one value at `place` of the tile; an f32 as two.
+static void putInTile(char *tile, size_t place, const char *from, size_t elementBytes) {
+  if (elementBytes == 2) {
+    std::memcpy(tile + 2 * place, from, 2);
+    return;
+  }
+  uint32_t bits;
+  std::memcpy(&bits, from, sizeof(bits));
+  uint16_t first = toBF16(bits), second = 0;
+  uint32_t wide = uint32_t(first) << 16;
+  float value, part;
+  std::memcpy(&value, &bits, sizeof(value));
+  std::memcpy(&part, &wide, sizeof(part));
+  float left = value - part; // exact
+  std::memcpy(&bits, &left, sizeof(bits));
+  if (std::isfinite(part)) // else the first part says it
+    second = toBF16(bits);
+  std::memcpy(tile + 2 * place, &first, 2);
+  std::memcpy(tile + Mma16::tileBytes + 2 * place, &second, 2);
+}
+
+void packMma16(void *to, const void *from, const TileSource &source) {
+  size_t tilesInRow = (source.columns + Mma16::columns - 1) / Mma16::columns;
+  size_t tileBytes = Mma16::tileBytes / 2 * source.elementBytes;
+  size_t bands = (source.rows + Mma16::rows - 1) / Mma16::rows;
+  char *out = static_cast<char *>(to);
+  const char *in = static_cast<const char *>(from);
+  std::memset(out, 0, bands * tilesInRow * tileBytes);
+  size_t rowStep = source.transposed ? 1 : source.columns;
+  size_t columnStep = source.transposed ? source.rows : 1;
+  for (size_t r = 0; r < source.rows; ++r) {
+    char *band = out + r / Mma16::rows * tilesInRow * tileBytes;
+    for (size_t c = 0; c < source.columns; ++c)
+      putInTile(band + c / Mma16::columns * tileBytes,
+                Mma16::place(r % Mma16::rows, c % Mma16::columns),
+                in + (r * rowStep + c * columnStep) * source.elementBytes, source.elementBytes);
+  }
 }
 
 static uint32_t widenF16(uint16_t half) {

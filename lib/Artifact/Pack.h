@@ -16,6 +16,17 @@ void packPanels(void *to, const void *from, size_t rows, size_t columns, size_t 
 void packPanelsTransposed(void *to, const void *from, size_t rows, size_t columns,
                           size_t elementBytes);
 
+/// What is packed into tiles for matrix instructions: [rows][columns], or [columns][rows] when
+/// `transposed`, of elements of 2 or 4 bytes (f32).
+struct TileSource {
+  size_t rows, columns, elementBytes;
+  bool transposed;
+};
+
+/// To [ceil(rows / 16)][ceil(columns / 32)] tiles (kvasir/Encoding/Mma16.h); what is missing is
+/// zero.
+void packMma16(void *to, const void *from, const TileSource &source);
+
 /// [columns][rows] to [rows][columns].
 void transpose(void *to, const void *from, size_t rows, size_t columns, size_t elementBytes);
 

@@ -6,6 +6,7 @@
 #include "Hash.h"
 #include "Pack.h"
 #include "SourceRows.h"
+#include "kvasir/Encoding/Mma16.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -149,15 +150,20 @@ void Packer::addChunks(uint32_t index, uint64_t chunkBytes) {
     addEncodedChunks(index, chunkBytes);
     return;
   }
-  uint64_t group = weight.layout == artifact::Layout::panel16 ? 16 : 1;
+  bool inTiles = weight.layout == artifact::Layout::mma16;
+  uint64_t group = inTiles || weight.layout == artifact::Layout::panel16 ? 16 : 1;
+  uint64_t step = inTiles ? Mma16::columns : 1;
   uint64_t columnBytes = group * elementSize(weight.type);
-  uint64_t columns = std::min(weight.columns, chunkBytes / columnBytes);
+  uint64_t columns =
+      std::min(weight.columns, std::max(chunkBytes / columnBytes / step * step, step));
   uint64_t groups = std::max<uint64_t>(1, chunkBytes / (columnBytes * weight.columns));
   for (uint64_t row = 0; row < weight.rows; row += groups * group)
     for (uint64_t column = 0; column < weight.columns; column += columns) {
       Window window{row, std::min(groups * group, weight.rows - row), column,
                     std::min(columns, weight.columns - column)};
-      addChunk(index, window, llvm::divideCeil(window.rows, group) * columnBytes * window.columns);
+      addChunk(index, window,
+               llvm::divideCeil(window.rows, group) * columnBytes *
+                   llvm::alignTo(window.columns, step));
     }
   chunks.back().last = true;
 }
@@ -220,6 +226,8 @@ void Packer::arrange(const Chunk &chunk, char *to, const char *from) const {
     auto *packInto = weight.transpose ? packPanelsTransposed : packPanels;
     return packInto(to, from, chunk.window.rows, chunk.window.columns, bytes);
   }
+  if (weight.layout == artifact::Layout::mma16)
+    return packMma16(to, from, {chunk.window.rows, chunk.window.columns, bytes, weight.transpose});
   if (weight.type != weight.sourceType) { // vectors
     auto *widen = weight.sourceType == artifact::ElementType::f16 ? widenF16 : widenBF16;
     return widen(reinterpret_cast<float *>(to), reinterpret_cast<const uint16_t *>(from),

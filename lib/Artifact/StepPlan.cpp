@@ -77,9 +77,10 @@ llvm::Expected<artifact::Operand> Planner::resolveWeight(llm::GetWeightOp get, b
   if (isNew)
     plan.weights.push_back(weight);
   int64_t rows = llvm::cast<llm::WeightType>(weight.getType()).getRows();
-  int64_t unit = *weight.getLayout() == llm::WeightLayout::panel16   ? 16
-                 : *weight.getLayout() == llm::WeightLayout::panel32 ? unitRows
-                                                                     : 0;
+  llm::WeightLayout layout = *weight.getLayout();
+  int64_t unit = layout == llm::WeightLayout::row_major ? 0
+                 : layout == llm::WeightLayout::panel32 ? unitRows
+                                                        : 16;
   return artifact::Operand(artifact::OperandKind::weight, entry->second,
                            streamed && unit ? (rows + unit - 1) / unit : 0);
 }

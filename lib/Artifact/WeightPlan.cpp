@@ -3,6 +3,7 @@
 #include "WeightPlan.h"
 
 #include "kvasir-c/abi.h"
+#include "kvasir/Encoding/Mma16.h"
 #include "kvasir/Encoding/Stored.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -64,8 +65,11 @@ static std::optional<uint64_t> packedBytes(const WeightPlan &plan) {
     rows = llvm::divideCeil(rows, uint64_t(unitRows));
     rowBytes = plan.unitBytes;
   } else {
-    rows = plan.layout == artifact::Layout::panel16 ? llvm::alignTo(rows, 16) : rows;
-    rowBytes = llvm::SaturatingMultiply(plan.columns, elementSize(plan.type), &overflow);
+    bool inTiles = plan.layout == artifact::Layout::mma16;
+    if (inTiles || plan.layout == artifact::Layout::panel16)
+      rows = llvm::alignTo(rows, 16);
+    uint64_t columns = inTiles ? llvm::alignTo(plan.columns, Mma16::columns) : plan.columns;
+    rowBytes = llvm::SaturatingMultiply(columns, elementSize(plan.type), &overflow);
   }
   uint64_t bytes = llvm::SaturatingMultiply(rows, rowBytes, &overflow);
   return overflow || bytes > maxWeightBytes ? std::nullopt : std::optional(bytes);
@@ -74,8 +78,8 @@ static std::optional<uint64_t> packedBytes(const WeightPlan &plan) {
 /// What cannot be packed of an encoded weight; empty if all can.
 static std::string checkEncoded(const WeightPlan &plan) {
   std::string name = plan.encoding->name();
-  if (plan.layout == artifact::Layout::panel16)
-    return "is encoded as " + name + ", but its layout is panel16";
+  if (plan.layout == artifact::Layout::panel16 || plan.layout == artifact::Layout::mma16)
+    return "is encoded as " + name + ", but its layout is " + artifact::EnumNameLayout(plan.layout);
   if (plan.columns > maxEncodedColumns)
     return "has " + std::to_string(plan.columns) + " columns, but at most " +
            std::to_string(maxEncodedColumns) + " can be encoded as " + name;
@@ -107,6 +111,8 @@ static artifact::Layout convertLayout(std::optional<llm::WeightLayout> layout) {
     return artifact::Layout::panel16;
   case llm::WeightLayout::panel32:
     return artifact::Layout::panel32;
+  case llm::WeightLayout::mma16:
+    return artifact::Layout::mma16;
   }
   llvm_unreachable("layouts");
 }

@@ -28,7 +28,7 @@ constexpr StringRef onCaches[] = {"builtin.module", "func.func", "func.return", 
 constexpr StringRef asProgram[] = {"builtin.module", "llm", "kv", "step"};
 constexpr StringRef attention[] = {"llm.attention"};
 constexpr StringRef unplacedCache[] = {"kv.cache"};
-constexpr StringRef machineCode[] = {"builtin.module", "llvm"};
+constexpr StringRef machineCode[] = {"builtin.module", "gpu.module", "llvm", "nvvm"};
 
 constexpr Legality rules[] = {
     {"import", onTensors, {}, {}, {}, true},
@@ -60,7 +60,8 @@ public:
 
 private:
   void checkOp(Operation *op, ModuleOp root) {
-    bool inNested = op != root && (isa<ModuleOp>(op) || op->getParentOfType<ModuleOp>() != root);
+    bool inNested = op != root && (op->hasTrait<OpTrait::SymbolTable>() ||
+                                   SymbolTable::getNearestSymbolTable(op) != root);
     ArrayRef<StringRef> allowed = inNested ? rule.nested : rule.allowed;
     if (!isAmong(op, allowed) || llvm::is_contained(rule.forbidden, op->getName().getStringRef())) {
       op->emitError() << "unexpected '" << op->getName() << "' after phase '" << rule.phase << "'"

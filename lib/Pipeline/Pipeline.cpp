@@ -4,7 +4,9 @@
 
 #include "kvasir/Pipeline/Passes.h"
 #include "kvasir/Target/CPU/Lowering.h"
+#include "kvasir/Target/CUDA/Lowering.h"
 #include "kvasir/Transforms/Passes.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/STLExtras.h"
@@ -34,13 +36,18 @@ std::string phaseNames() {
 // Passes of each phase
 //===----------------------------------------------------------------------===//
 
+static bool isForGPU(const PipelineOptions &options) {
+  return llvm::cantFail(parseTarget(options.target)).isGPU();
+}
+
 static void addQuantize(OpPassManager &manager, const PipelineOptions &options) {
   // Layers share the rounding of an input that is one value: equal norms must be one first.
   manager.addPass(createCSEPass());
   QuantizePassOptions quantize;
   quantize.encoding = options.quantize;
   quantize.rules.assign(options.quantizeRules.begin(), options.quantizeRules.end());
-  quantize.activations = options.activations;
+  // A GPU multiplies decoded weights with activations as they are.
+  quantize.activations = isForGPU(options) ? "exact" : options.activations;
   manager.addPass(createQuantizePass(quantize));
 }
 
@@ -57,15 +64,23 @@ static void addKVLayout(OpPassManager &manager, const PipelineOptions &options) 
 }
 
 static void addSchedule(OpPassManager &manager, const PipelineOptions &options) {
-  manager.addPass(createSchedulePass({options.naive, options.decodeTokens}));
+  SchedulePassOptions schedule;
+  schedule.naive = options.naive;
+  schedule.decodeTokens = options.decodeTokens;
+  schedule.blocks = isForGPU(options);
+  manager.addPass(createSchedulePass(schedule));
 }
 
 static void addLower(OpPassManager &manager, const PipelineOptions &options) {
   LowerPassOptions lower;
+  lower.target = options.target;
   lower.variants.assign(options.variants.begin(), options.variants.end());
   manager.addPass(createLowerPass(lower));
   // On the nested modules only: what is scheduled stays, `package` writes its tables.
-  buildCPUConversion(manager.nest<ModuleOp>());
+  if (isForGPU(options))
+    buildCUDAConversion(manager.nest<gpu::GPUModuleOp>());
+  else
+    buildCPUConversion(manager.nest<ModuleOp>());
 }
 
 using AddPasses = void (*)(OpPassManager &, const PipelineOptions &);
@@ -101,6 +116,8 @@ LogicalResult buildPipeline(OpPassManager &manager, const PipelineOptions &optio
   FailureOr<unsigned> until = findPhase(options.until.empty() ? "package" : options.until, error);
   if (failed(from) || failed(until))
     return failure();
+  if (llvm::Expected<Target> target = parseTarget(options.target); !target)
+    return error(llvm::toString(target.takeError()));
   if (options.decodeTokens < 1 || options.decodeTokens > std::numeric_limits<int32_t>::max())
     return error("expected decode tokens from 1 to 2^31 - 1, but got " +
                  Twine(options.decodeTokens));

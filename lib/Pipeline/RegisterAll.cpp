@@ -4,6 +4,7 @@
 
 #include "kvasir/Pipeline/Passes.h"
 #include "kvasir/Pipeline/Pipeline.h"
+#include "kvasir/Target/CUDA/Lowering.h"
 #include "kvasir/Transforms/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -25,6 +26,8 @@ namespace kvasir {
 namespace {
 
 struct CommandLine : PassPipelineOptions<CommandLine> {
+  Option<std::string> target{*this, "target", llvm::cl::init("cpu"),
+                             llvm::cl::desc("what code is made for")};
   Option<std::string> quantize{*this, "quantize", llvm::cl::desc("encoding of weights")};
   ListOption<std::string> rules{*this, "quantize-rules", llvm::cl::desc("PATTERN=ENCODING")};
   Option<std::string> activations{*this, "activations", llvm::cl::init("int8"),
@@ -46,6 +49,7 @@ LogicalResult parsePipeline(OpPassManager &manager, StringRef text,
   if (failed(parsed.parseFromString(text)))
     return failure();
   PipelineOptions options;
+  options.target = parsed.target;
   options.quantize = parsed.quantize;
   options.quantizeRules.assign(parsed.rules.begin(), parsed.rules.end());
   options.activations = parsed.activations;
@@ -65,6 +69,7 @@ void registerAllDialects(DialectRegistry &registry) {
   registry.insert<llm::LLMDialect, kv::KVDialect, step::StepDialect, arith::ArithDialect,
                   cf::ControlFlowDialect, func::FuncDialect, index::IndexDialect, LLVM::LLVMDialect,
                   math::MathDialect, scf::SCFDialect, ub::UBDialect, vector::VectorDialect>();
+  registerCUDA(registry);
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
 }

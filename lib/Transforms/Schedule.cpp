@@ -281,6 +281,8 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
     PhaseBuilder phases(module, step);
     if (naive) {
       addProgram(phases, step, "naive", ProgramKind::naive, 0);
+    } else if (blocks) {
+      addProgram(phases, step, "step", ProgramKind::prefill, 0);
     } else {
       addProgram(phases, step, "decode", ProgramKind::decode, decodeTokens);
       addProgram(phases, step, "prefill", ProgramKind::prefill, 0);
@@ -310,10 +312,10 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
     auto isEncoded = [](Value value) {
       return cast<llm::WeightType>(value.getType()).getEncoding().has_value();
     };
+    auto plain = blocks ? llm::WeightLayout::mma16 : llm::WeightLayout::panel16;
     step.walk([&](llm::LinearOp linear) {
       for (Value value : linear.getWeights())
-        setLayout(value,
-                  isEncoded(value) ? llm::WeightLayout::panel32 : llm::WeightLayout::panel16);
+        setLayout(value, isEncoded(value) ? llm::WeightLayout::panel32 : plain);
     });
     step.walk([&](llm::EmbeddingOp embedding) {
       if (isEncoded(embedding.getTable()))

@@ -121,6 +121,13 @@ static uint64_t neededBytes(const Weight &weight) {
   }
   if (weight.layout() == Layout::panel16)
     stored = stored / rows * ((rows + 15) / 16 * 16);
+  if (weight.layout() == Layout::mma16) {
+    uint64_t tiles = 0, columns = weight.shape()->Get(1);
+    if (__builtin_mul_overflow((rows + 15) / 16, (columns + 31) / 32, &tiles) ||
+        tiles > maxBytes / 512)
+      return 0;
+    stored = tiles * 512;
+  }
   return stored * elementSize(weight.type());
 }
 

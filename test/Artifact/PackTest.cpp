@@ -2,8 +2,11 @@
 // columns. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Pack.h"
 
+#include "kvasir/Encoding/Mma16.h"
+
 #include "gtest/gtest.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <random>
@@ -56,6 +59,73 @@ uint32_t bitsOf(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof(bits));
   return bits;
+}
+
+/// Values of 2 bytes: every one at its place, zeros elsewhere; the same from the transposed.
+void checkTiles(size_t rows, size_t columns) {
+  SCOPED_TRACE(testing::Message() << rows << " x " << columns);
+  size_t bands = (rows + 15) / 16, tiles = (columns + 31) / 32;
+  auto values = randomValues<uint16_t>(rows * columns);
+  std::vector<uint16_t> flipped(values.size()), packed(bands * tiles * 512, 7), other(packed);
+  transpose(flipped.data(), values.data(), columns, rows, 2);
+  packMma16(packed.data(), values.data(), {rows, columns, 2, false});
+  packMma16(other.data(), flipped.data(), {rows, columns, 2, true});
+  EXPECT_EQ(packed, other);
+  size_t wrong = 0;
+  for (size_t row = 0; row < bands * 16; ++row)
+    for (size_t column = 0; column < tiles * 32; ++column) {
+      bool there = row < rows && column < columns;
+      size_t tile = row / 16 * tiles + column / 32;
+      wrong += packed[tile * 512 + Mma16::place(row % 16, column % 32)] !=
+               (there ? values[row * columns + column] : 0);
+    }
+  EXPECT_EQ(wrong, 0u);
+}
+
+TEST(Pack, TilesOfEveryShape) {
+  for (size_t rows : {1, 8, 15, 16, 17, 33})
+    for (size_t columns : {1, 4, 8, 31, 32, 33, 64, 172})
+      checkTiles(rows, columns);
+}
+
+/// The fragments of mma.m16n8k16 as the PTX ISA has them (row and column of value i of a lane),
+/// with the columns that Mma16 gives to the instruction's.
+TEST(Pack, TilesAreFragments) {
+  std::vector<bool> seen(512);
+  for (int64_t f = 0; f < 2; ++f)
+    for (int64_t lane = 0; lane < 32; ++lane)
+      for (int64_t i = 0; i < 8; ++i) {
+        bool above = i < 2 || (i >= 4 && i < 6);
+        int64_t row = lane / 4 + (above ? 0 : 8);
+        int64_t k = lane % 4 * 2 + i % 2 + (i >= 4 ? 8 : 0);
+        int64_t column = k % 8 / 2 * 8 + 4 * f + k / 8 * 2 + k % 2;
+        int64_t place = (f * 32 + lane) * 8 + i;
+        EXPECT_EQ(Mma16::place(row, column), place);
+        seen[place] = true;
+      }
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), true), 512);
+}
+
+TEST(Pack, TilesOfF32AreTwoParts) {
+  std::vector<float> values;
+  for (float value : {1.0f, 0.1f, -3.14159265f, 1e-30f, 65519.0f, INFINITY, NAN, -0.0f})
+    values.push_back(value);
+  std::vector<uint16_t> packed(1024);
+  packMma16(packed.data(), values.data(), {1, values.size(), 4, false});
+  for (size_t i = 0; i < values.size(); ++i) {
+    float parts[2];
+    for (size_t part = 0; part < 2; ++part) {
+      uint32_t bits = uint32_t(packed[part * 512 + Mma16::place(0, i)]) << 16;
+      std::memcpy(&parts[part], &bits, 4);
+    }
+    float sum = parts[0] + parts[1];
+    if (std::isnan(values[i]))
+      EXPECT_TRUE(std::isnan(sum));
+    else if (std::isinf(values[i]))
+      EXPECT_EQ(sum, values[i]);
+    else
+      EXPECT_LE(std::abs(sum - values[i]), std::abs(values[i]) * 0x1p-16f);
+  }
 }
 
 TEST(Pack, WidensEveryF16) {

@@ -22,7 +22,6 @@ struct Options {
   CompileOptions compile;
   std::string output;
   std::string emit = "artifact";
-  std::string target = "cpu";
   std::string phases;
   bool listPhases = false;
   bool measure = false;
@@ -50,7 +49,7 @@ private:
 /// What the artifact remembers of the command line: all that changes it.
 static std::vector<std::string> provenanceOf(const Options &options) {
   const CompileOptions &compile = options.compile;
-  std::vector<std::string> list = {"--target=" + options.target};
+  std::vector<std::string> list = {"--target=" + options.compile.target};
   auto add = [&](const char *name, const std::string &value) {
     if (!value.empty())
       list.push_back(std::string(name) + "=" + value);
@@ -84,24 +83,22 @@ static std::string joinNames(const std::vector<std::string> &names) {
   return text;
 }
 
-/// Names are known, `native` becomes one, and code for people to read is one variant's.
-static void settleVariants(CompileOptions &compile, bool code) {
-  std::vector<std::string> known = variantNames();
+/// Names are known, `native` becomes one, and the order is that of their quality: the same set makes
+/// the same artifact.
+static void settleNames(CompileOptions &compile, std::vector<std::string> known) {
   for (std::string &name : compile.variants) {
-    if (name == "native") {
-      std::vector<std::string> here = variantNames(/*here=*/true);
+    if (name == "native" && compile.target == "cpu") {
+      std::vector<std::string> here = variantsHere();
       if (here.empty())
-        fail(exitDoesNotFit, "--variant native: this machine runs none of the variants: " +
-                                 joinNames(known));
+        fail(exitDoesNotFit,
+             "--variant native: this machine runs none of the variants: " + joinNames(known));
       name = here.front();
     }
     if (std::find(known.begin(), known.end(), name) == known.end())
-      fail(exitUsage, format("--variant: unknown variant '%s'; expected native or some of %s",
-                             name.c_str(), joinNames(known).c_str()));
+      fail(exitUsage, format("--variant: unknown variant '%s'; expected %s%s", name.c_str(),
+                             compile.target == "cpu" ? "native or some of " : "one of ",
+                             joinNames(known).c_str()));
   }
-  if (code && compile.variants.size() > 1)
-    fail(exitUsage, "--variant: expected one variant, as --emit llvm, asm and obj make one");
-  // In the order of their quality: the same set makes the same artifact.
   std::erase_if(known, [&](const std::string &name) {
     return std::find(compile.variants.begin(), compile.variants.end(), name) ==
            compile.variants.end();
@@ -109,13 +106,39 @@ static void settleVariants(CompileOptions &compile, bool code) {
   compile.variants = known;
 }
 
+/// What is emitted of which variants has to suit the target.
+static void settleVariants(CompileOptions &compile, const std::string &emit) {
+  std::string problem;
+  std::vector<std::string> known = variantNames(compile.target, problem);
+  if (!problem.empty())
+    fail(exitUsage, "--target: " + problem);
+  bool isCPU = compile.target == "cpu", isMLIR = compile.emit == Emit::mlir;
+  bool isLLVM = compile.emit == Emit::llvm;
+  bool ofCPU = compile.emit == Emit::assembly || compile.emit == Emit::object;
+  bool ofGPU = compile.emit == Emit::ptx || compile.emit == Emit::cubin;
+  if (isCPU && ofGPU)
+    fail(exitUsage, "--emit ptx and cubin belong to --target cuda:ARCHITECTURE");
+  if (!isCPU && !ofGPU && !isLLVM && !isMLIR)
+    fail(exitUsage, "target '" + compile.target +
+                        "' has no runtime yet; expected --emit mlir, llvm, ptx or cubin");
+  if (!isCPU && compile.naive)
+    fail(exitUsage, "--naive is for --target cpu");
+  if (compile.ptxas == "none" && compile.emit == Emit::cubin)
+    fail(exitUsage, "--emit cubin needs ptxas, but --ptxas is none");
+  settleNames(compile, known);
+  if ((ofCPU || ofGPU || isLLVM) && compile.variants.size() > 1)
+    fail(exitUsage, "--variant: expected one variant, as --emit " + emit + " makes one");
+  if (!isCPU && isMLIR && !compile.variants.empty())
+    fail(exitUsage, "--variant belongs to --emit llvm, ptx or cubin; --target names the "
+                    "architectures");
+}
+
 /// Phases and emission have to suit each other.
 static void settleEmission(Options &options) {
-  static const std::map<std::string, Emit> kinds = {{"artifact", Emit::artifact},
-                                                    {"mlir", Emit::mlir},
-                                                    {"llvm", Emit::llvm},
-                                                    {"asm", Emit::assembly},
-                                                    {"obj", Emit::object}};
+  static const std::map<std::string, Emit> kinds = {
+      {"artifact", Emit::artifact}, {"mlir", Emit::mlir},  {"llvm", Emit::llvm},
+      {"asm", Emit::assembly},      {"obj", Emit::object}, {"ptx", Emit::ptx},
+      {"cubin", Emit::cubin}};
   CompileOptions &compile = options.compile;
   compile.emit = kinds.at(options.emit);
   std::vector<std::string> names;
@@ -138,9 +161,7 @@ static void settleEmission(Options &options) {
                            options.emit.c_str(), compile.until.c_str()));
   if (compile.emit != Emit::artifact && compile.until == "package")
     compile.until = "lower";
-  bool code =
-      compile.emit == Emit::llvm || compile.emit == Emit::assembly || compile.emit == Emit::object;
-  settleVariants(compile, code);
+  settleVariants(compile, options.emit);
 }
 
 static void settleOutput(const Options &options) {
@@ -153,7 +174,7 @@ static void settleOutput(const Options &options) {
   }
   if (emit == Emit::artifact)
     fail(exitUsage, "expected the name of the artifact: -o FILE");
-  if (emit == Emit::object && isatty(STDOUT_FILENO))
+  if ((emit == Emit::object || emit == Emit::cubin) && isatty(STDOUT_FILENO))
     fail(exitUsage, "an object file is not for a terminal; give -o FILE");
 }
 
@@ -233,6 +254,17 @@ static int writeEmission(const Options &options, const std::string &bytes) {
   return exitSuccess;
 }
 
+/// What ptxas says of each kernel.
+static void printKernels(const Options &options, const CompileOutcome &outcome) {
+  if (outcome.kernels.empty() || options.quiet || options.output.empty() || options.output == "-")
+    return;
+  Table table({"<kernel", "registers", "shared", "blocks/SM"});
+  for (const KernelSummary &kernel : outcome.kernels)
+    table.add({kernel.name, std::to_string(kernel.registers), std::to_string(kernel.sharedBytes),
+               std::to_string(kernel.blocks)});
+  table.print(stdout, "");
+}
+
 /// Code generation polls nothing and leaves nothing behind.
 static void onStage(const std::string &name, bool visible) {
   endAtOnce(name == "code" || name == "tokenizer");
@@ -286,8 +318,10 @@ static int compile(Options &options) {
   if (!outcome.good)
     fail(outcome.error.rfind("internal error", 0) == 0 ? exitInternal : exitBadInput,
          outcome.error);
-  if (options.compile.emit != Emit::artifact)
+  if (options.compile.emit != Emit::artifact) {
+    printKernels(options, outcome);
     return writeEmission(options, outcome.bytes);
+  }
   double seconds = now() - start;
   result["bytes"] = outcome.fileBytes;
   result["seconds"] = seconds;
@@ -331,9 +365,9 @@ static void addPhases(CLI::App &app, Options &options) {
       ->group(group);
   app.add_flag("--list-phases", options.listPhases, "List the phases and stop")->group(group);
   app.add_option("--emit", options.emit,
-                 "artifact, mlir, llvm, asm or obj; text goes to standard "
+                 "artifact, mlir, llvm, asm, obj, ptx or cubin; text goes to standard "
                  "output without -o")
-      ->check(CLI::IsMember({"artifact", "mlir", "llvm", "asm", "obj"}))
+      ->check(CLI::IsMember({"artifact", "mlir", "llvm", "asm", "obj", "ptx", "cubin"}))
       ->capture_default_str()
       ->group(group);
 }
@@ -347,9 +381,14 @@ int main(int argc, char **argv) {
   auto *model = app.add_option("model", compileOptions.input,
                                "Hugging Face directory, GGUF file, or IR with --from");
   app.add_option("-o,--output", options.output, "File to write");
-  app.add_option("--target", options.target, "What it will run on")
-      ->check(CLI::IsMember({"cpu"}))
+  app.add_option("--target", compileOptions.target,
+                 "What it will run on: cpu, or cuda:ARCHITECTURE[+ARCHITECTURE...] such as "
+                 "cuda:sm_90")
       ->capture_default_str();
+  app.add_option("--ptxas", compileOptions.ptxas,
+                 "NVIDIA's assembler for cubins, or none (default: that of PATH or of the CUDA "
+                 "toolkit)")
+      ->type_name("PATH");
   uint64_t seed = 0;
   auto *random = app.add_option("--random-weights", seed,
                                 "Make weights up by this seed: MODEL is a config.json, or a "
@@ -373,13 +412,15 @@ int main(int argc, char **argv) {
          "group of columns (default), or exact, f32")
       ->type_name("int8|exact")
       ->check(CLI::IsMember({"int8", "exact"}));
-  app.add_option("--kv", compileOptions.kvType,
-                 "Keys and values are stored as f32, f16, bf16, or int8 with a scale "
-                 "for each token and head (default: the checkpoint's type, f16 if that is quantized)")
+  app.add_option(
+         "--kv", compileOptions.kvType,
+         "Keys and values are stored as f32, f16, bf16, or int8 with a scale "
+         "for each token and head (default: the checkpoint's type, f16 if that is quantized)")
       ->check(CLI::IsMember({"f32", "f16", "bf16", "int8"}));
   app.add_option("--variant", compileOptions.variants,
                  "CPU variants that code is made for, separated by commas; native is the best "
-                 "that this machine runs (default: all; of llvm, asm and obj the best)")
+                 "that this machine runs (default: all; of llvm, asm and obj the best). "
+                 "Of llvm, ptx and cubin for a GPU: the architecture")
       ->delimiter(',')
       ->type_name("VARIANTS");
   app.add_flag("--naive", compileOptions.naive, "Plain loops: slow and obvious, to compare with");
@@ -407,7 +448,8 @@ int main(int argc, char **argv) {
              "  kvasir compile phases/05-schedule.mlir --from schedule -o "
              "l.kvasir\n"
              "  kvasir compile Llama-3.2-1B --emit asm --variant x86-64-v3 -o "
-             "l.s");
+             "l.s\n"
+             "  kvasir compile Llama-3.2-1B --target cuda:sm_90 --emit ptx -o l.ptx");
   Action action;
   app.callback([&] {
     if (!options.listPhases && model->count() == 0)

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Compiler.h"
 
+#include "Kernels.h"
+
 #include "dialects/LLM/LLM.h"
 #include "kvasir-c/kvasir.h"
 #include "kvasir/Artifact/Package.h"
@@ -288,10 +290,9 @@ static mlir::ModuleOp findVariant(mlir::ModuleOp module, llvm::StringRef name) {
 /// The variants that are wanted and that phase `lower` made code for, best first; an error if there
 /// is none.
 llvm::Expected<std::vector<const target::CPUVariant *>> Compiler::chooseVariants() {
-  auto chosen =
-      target::chooseCPUVariants(options.variants, [&](const target::CPUVariant &variant) {
-        return bool(findVariant(*model.module, variant.name));
-      });
+  auto chosen = target::chooseCPUVariants(options.variants, [&](const target::CPUVariant &variant) {
+    return bool(findVariant(*model.module, variant.name));
+  });
   if (!chosen.empty())
     return chosen;
   std::string wanted = options.variants.empty() ? "a variant known here" : "variant";
@@ -469,6 +470,7 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
     return error;
   stage("phases");
   PipelineOptions pipeline;
+  pipeline.target = options.target;
   pipeline.quantize = options.quantize;
   pipeline.quantizeRules = options.quantizeRules;
   pipeline.activations = options.activations;
@@ -484,7 +486,9 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
     return error;
   if (options.emit == Emit::mlir)
     return emitText(outcome);
-  llvm::Error error = options.emit == Emit::artifact ? package(outcome) : emitCode(outcome);
+  llvm::Error error = options.emit == Emit::artifact ? package(outcome)
+                      : options.target == "cpu"      ? emitCode(outcome)
+                                                     : emitKernels(*model.module, options, outcome);
   if (!error)
     return error;
   // A diagnostic says more about the same mistake.
@@ -515,11 +519,25 @@ std::vector<std::string> compileEncodings() {
   return names;
 }
 
-std::vector<std::string> variantNames(bool here) {
+std::vector<std::string> variantsHere() {
   std::vector<std::string> names;
   for (const target::CPUVariant &variant : target::cpuVariants())
-    if (!here || target::runsHere(variant))
+    if (target::runsHere(variant))
       names.push_back(variant.name);
+  return names;
+}
+
+std::vector<std::string> variantNames(const std::string &target, std::string &problem) {
+  auto parsed = parseTarget(target);
+  if (!parsed) {
+    problem = llvm::toString(parsed.takeError());
+    return {};
+  }
+  if (parsed->isGPU())
+    return parsed->architectures;
+  std::vector<std::string> names;
+  for (const target::CPUVariant &variant : target::cpuVariants())
+    names.push_back(variant.name);
   return names;
 }
 

@@ -14,7 +14,7 @@
 
 namespace kvasir::cli {
 
-enum class Emit { artifact, mlir, llvm, assembly, object };
+enum class Emit { artifact, mlir, llvm, assembly, object, ptx, cubin };
 
 struct CompileOptions {
   std::string input;  ///< Hugging Face directory, GGUF file, or IR with `from`
@@ -22,12 +22,15 @@ struct CompileOptions {
   /// Make weights up by this seed; then a config.json is enough.
   std::optional<uint64_t> randomSeed;
   Emit emit = Emit::artifact;
+  std::string target = "cpu";             ///< see kvasir/Pipeline/Pipeline.h
+  std::string ptxas;                      ///< of cubins; empty: that of PATH or of the CUDA toolkit
   std::string from, until, savePhases;    ///< names of phases, a directory
   std::string quantize;                   ///< encoding of weights stored as floats; empty: none
   std::vector<std::string> quantizeRules; ///< PATTERN=ENCODING
   std::string activations = "int8";       ///< or exact
   std::string kvType;                     ///< empty: the checkpoint's
-  std::vector<std::string> variants; ///< empty: all; of llvm, asm and obj the best
+  /// Empty: all; of llvm, asm, obj, ptx and cubin the best or only one.
+  std::vector<std::string> variants;
   uint32_t maxContext = 0;                ///< 0: the model's
   uint32_t maxRequests = 256;
   uint32_t maxStepTokens = 2048;
@@ -47,12 +50,19 @@ struct CompileOptions {
   std::function<void(uint64_t done, uint64_t total)> onPacking;
 };
 
+/// A kernel of a cubin. `blocks`: how many a multiprocessor holds by their registers.
+struct KernelSummary {
+  std::string name;
+  int64_t registers, sharedBytes, blocks;
+};
+
 struct CompileOutcome {
   bool good = false;
   std::string error;      ///< one message, perhaps of several lines
   std::string bytes;      ///< what is emitted, unless it is an artifact
   uint64_t fileBytes = 0; ///< of the artifact
   std::string tokenizerMissing;
+  std::vector<KernelSummary> kernels; ///< of Emit::cubin
 };
 
 CompileOutcome compileModel(const CompileOptions &options);
@@ -61,9 +71,11 @@ CompileOutcome compileModel(const CompileOptions &options);
 std::vector<std::pair<std::string, std::string>> phaseList();
 /// Names of the encodings that --quantize takes.
 std::vector<std::string> compileEncodings();
-
-/// CPU variants, best first; of those that this machine runs, if `here`.
-std::vector<std::string> variantNames(bool here = false);
+/// What --variant can name for a target: CPU variants, best first, or the target's architectures.
+/// An error for what is no target goes to `problem`.
+std::vector<std::string> variantNames(const std::string &target, std::string &problem);
+/// The CPU variants that this machine runs, best first.
+std::vector<std::string> variantsHere();
 
 } // namespace kvasir::cli
 

@@ -37,7 +37,8 @@ def LowerPass : Pass<"kvasir-lower", "::mlir::ModuleOp"> {
   let description = [{
     Adds to the scheduled module what the target makes of it. On a CPU that is a
     nested module for each variant of the instruction set, with one function for
-    each `step.phase`; other passes of the phase `lower` take these modules to
+    each `step.phase`; for a GPU it is a `gpu.module` for each architecture, with
+    a kernel for each. Other passes of the phase `lower` take these modules to
     the LLVM dialect.
 
     Before:
@@ -53,10 +54,13 @@ def LowerPass : Pass<"kvasir-lower", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [ListOption<"variants", "variants", "std::string",
-                            "names of the variants that code is made for (default: all)">];
+  let options = [Option<"target", "target", "std::string", "\"cpu\"",
+                        "what code is made for: cpu, or cuda:ARCHITECTURE[+ARCHITECTURE...]">,
+                 ListOption<"variants", "variants", "std::string",
+                            "names of the CPU variants that code is made for (default: all)">];
   let dependentDialects = [
-    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::LLVM::LLVMDialect",
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::gpu::GPUDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect",
     "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 

@@ -5,6 +5,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/LLVM.h"
+#include "llvm/Support/Error.h"
 #include <string>
 #include <vector>
 
@@ -26,7 +27,20 @@ llvm::ArrayRef<Phase> phases();
 /// The names of all phases, for messages: "import, fuse-attention, ...".
 std::string phaseNames();
 
+/// What code is made for: "cpu", or "cuda:" and architectures, "cuda:sm_80+sm_90".
+struct Target {
+  std::string kind;                       ///< what stands before the colon
+  std::vector<std::string> architectures; ///< empty for a CPU
+
+  bool isGPU() const { return kind != "cpu"; }
+};
+
+/// Reads the name of a target. An error lists what there is.
+llvm::Expected<Target> parseTarget(llvm::StringRef text);
+
 struct PipelineOptions {
+  /// What code is made for, see `Target`.
+  std::string target = "cpu";
   /// Encoding of weights that are stored as floats; empty: they stay floats.
   std::string quantize;
   /// PATTERN=ENCODING, exceptions (see kvasir-quantize).

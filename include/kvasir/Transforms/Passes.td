@@ -123,6 +123,7 @@ def SchedulePass : Pass<"kvasir-schedule", "::mlir::ModuleOp"> {
     differ only in their operands share a `step.phase`. There are two programs,
     `@decode` for steps of up to `decode-tokens` tokens, and `@prefill` for any
     number. Weights get the layout in which their phase streams them. With
+    `blocks` there is one program, `@step`, without repeated work. With
     `naive`, every op is a phase of kind `serial`, and weights lie in rows: slow
     and obvious, to compare with.
 
@@ -153,7 +154,10 @@ def SchedulePass : Pass<"kvasir-schedule", "::mlir::ModuleOp"> {
   let options = [
     Option<"naive", "naive", "bool", "false", "one serial phase for each op">,
     Option<"decodeTokens", "decode-tokens", "int64_t", "16",
-           "most tokens of a step that the decode program takes">];
+           "most tokens of a step that the decode program takes">,
+    Option<"blocks", "blocks", "bool", "false",
+           "for the thread blocks of a GPU: one program, work on rows is never repeated, plain "
+           "weights lie in tiles of matrix instructions">];
   let dependentDialects = ["::kvasir::step::StepDialect"];
 }
 

@@ -115,8 +115,7 @@ static Value loadScale(Emitter &e, ScaleKind kind, Value address, int64_t count)
   // 2^-127 has no exponent of its own in f32, and 255 is NaN: both have the mantissa's highest bit.
   Value ends = e.orBits(e.equal(exponent, e.integer(like(e.i32()), 0)),
                         e.equal(exponent, e.integer(like(e.i32()), 255)));
-  Value mantissa =
-      e.select(ends, e.integer(like(e.i32()), 0x400000), e.integer(like(e.i32()), 0));
+  Value mantissa = e.select(ends, e.integer(like(e.i32()), 0x400000), e.integer(like(e.i32()), 0));
   return e.bitcast(like(e.f32()), e.orBits(e.shiftLeft(exponent, 23), mantissa));
 }
 

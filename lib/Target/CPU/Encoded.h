@@ -9,7 +9,8 @@
 
 namespace kvasir::cpu {
 
-/// Some neighbouring rows of a unit that a vector holds: `count` (16 or 8) from `base` + `first` on.
+/// Some neighbouring rows of a unit that a vector holds: `count` (16 or 8) from `base` + `first`
+/// on.
 struct RowSet {
   int64_t first, count;
   Value base; ///< i64, a multiple of `count`; null: 0

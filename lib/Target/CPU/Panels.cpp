@@ -5,13 +5,13 @@
 #include "PhaseEmitter.h"
 
 #include "kvasir-c/abi.h"
-#include "llvm/ADT/EquivalenceClasses.h"
 #include "llvm/ADT/Sequence.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace kvasir;
 using namespace kvasir::cpu;
+using kvasir::emit::LinearGroup;
 
 namespace {
 
@@ -63,13 +63,6 @@ private:
   Shape shape;
 };
 
-/// Linear results whose epilogues belong together: a worker owns the same panels of each.
-struct Group {
-  SmallVector<unsigned> results;
-  SmallVector<Operation *> epilogue;
-  int64_t outputs;
-};
-
 /// Emits a phase of kind panels.
 class PanelsEmitter {
 public:
@@ -80,11 +73,12 @@ public:
 
 private:
   void emitPrologue();
-  SmallVector<Group> groups();
-  void emitGroup(const Group &group);
-  void emitTile(const Group &group, Value tokens, Value panels, Value panel, Value firstToken);
-  int64_t panelsInCache(const Group &group);
-  void emitFloats(const Group &group, Value tokens, Value panels, Value panel, Value firstToken);
+  void emitGroup(const LinearGroup &group);
+  void emitTile(const LinearGroup &group, Value tokens, Value panels, Value panel,
+                Value firstToken);
+  int64_t panelsInCache(const LinearGroup &group);
+  void emitFloats(const LinearGroup &group, Value tokens, Value panels, Value panel,
+                  Value firstToken);
   void emitEncoded(unsigned result, Value tokens, Value panel, Value firstToken, Value sums);
   bool readsQuantized() {
     return cast<step::BufferType>(homeOf(linear.getX()).getType()).getQuantized() != nullptr;
@@ -93,7 +87,8 @@ private:
     return cast<llm::WeightType>(linear.getWeights()[result].getType()).getEncoding().has_value();
   }
   Value loadBias(Value bias, int64_t outputs, Value column);
-  void emitEpilogue(const Group &group, Value offset, Value token, Value column, Value tileStride);
+  void emitEpilogue(const LinearGroup &group, Value offset, Value token, Value column,
+                    Value tileStride);
 
   PhaseEmitter &e;
   llm::LinearOp linear;
@@ -216,43 +211,9 @@ void PanelsEmitter::emitPrologue() {
   }
 }
 
-SmallVector<Group> PanelsEmitter::groups() {
-  llvm::EquivalenceClasses<unsigned> classes;
-  DenseMap<Value, unsigned> resultOf; // every epilogue value -> one linear result it stems from
-  for (auto [index, result] : llvm::enumerate(linear.getResults())) {
-    classes.insert(index);
-    resultOf[result] = index;
-  }
-  SmallVector<Operation *> epilogue;
-  for (Operation *op = linear->getNextNode(); op; op = op->getNextNode()) {
-    if (!op->hasTrait<llm::ElementwiseOp>())
-      continue;
-    for (Value operand : op->getOperands()) {
-      auto it = resultOf.find(operand);
-      if (it == resultOf.end())
-        continue;
-      auto [own, inserted] = resultOf.try_emplace(op->getResult(0), it->second);
-      classes.unionSets(own->second, it->second);
-    }
-    epilogue.push_back(op);
-  }
-  std::map<unsigned, Group> byLeader; // ordered: the code must not depend on addresses
-  for (unsigned i = 0; i < linear.getNumResults(); ++i)
-    byLeader[classes.getLeaderValue(i)].results.push_back(i);
-  for (Operation *op : epilogue)
-    byLeader[classes.getLeaderValue(resultOf.lookup(op->getResult(0)))].epilogue.push_back(op);
-  SmallVector<Group> groups;
-  for (auto &[leader, group] : byLeader) {
-    group.outputs = featuresOf(linear.getResult(group.results.front()));
-    groups.push_back(group);
-  }
-  llvm::sort(groups, [](const Group &x, const Group &y) { return x.results[0] < y.results[0]; });
-  return groups;
-}
-
 void PanelsEmitter::emit() {
   emitPrologue();
-  for (const Group &group : groups()) {
+  for (const LinearGroup &group : emit::linearGroups(linear)) {
     tile = e.stack(group.results.size() * mostPanels * mostTokens * panelRows * 4);
     emitGroup(group);
   }
@@ -260,7 +221,7 @@ void PanelsEmitter::emit() {
 
 /// A decode step is one tile of tokens; in a longer step, the panels stay in the cache while
 /// all tokens pass by.
-void PanelsEmitter::emitGroup(const Group &group) {
+void PanelsEmitter::emitGroup(const LinearGroup &group) {
   Value count = e.extent(linear.getResult(0));
   bool encoded = llvm::any_of(group.results, [&](unsigned r) { return isEncoded(r); });
   int64_t tileOfMany = readsQuantized() ? mostTokens : kernelTokens;
@@ -283,7 +244,7 @@ void PanelsEmitter::emitGroup(const Group &group) {
 
 /// Panels whose weights stay in the second-level cache while all tokens pass by. The more they are,
 /// the fewer times the inputs come from farther away.
-int64_t PanelsEmitter::panelsInCache(const Group &group) {
+int64_t PanelsEmitter::panelsInCache(const LinearGroup &group) {
   auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
   int64_t bytes = 0; // of mostPanels panels
   for (unsigned result : group.results) {
@@ -304,7 +265,7 @@ static Value inputsAtOnce(Emitter &e, Value tokens, int64_t k) {
 /// Results whose weights are floats: the microkernels of all of them, block by block of the inputs
 /// (a chain goes on where the block before left its sum). Sums are [result][panel][token][16],
 /// results `mostPanels` panels apart.
-void PanelsEmitter::emitFloats(const Group &group, Value tokens, Value panels, Value panel,
+void PanelsEmitter::emitFloats(const LinearGroup &group, Value tokens, Value panels, Value panel,
                                Value firstToken) {
   if (llvm::all_of(group.results, [&](unsigned r) { return isEncoded(r); }))
     return;
@@ -345,7 +306,7 @@ void PanelsEmitter::emitEncoded(unsigned result, Value tokens, Value panel, Valu
 }
 
 /// The sums of all results of the group, then the epilogue.
-void PanelsEmitter::emitTile(const Group &group, Value tokens, Value panels, Value panel,
+void PanelsEmitter::emitTile(const LinearGroup &group, Value tokens, Value panels, Value panel,
                              Value firstToken) {
   auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
   Value places = tokens; // in a panel's sums
@@ -383,7 +344,7 @@ Value PanelsEmitter::loadBias(Value bias, int64_t outputs, Value column) {
 }
 
 /// 16 outputs of one token: bias, epilogue ops, writes.
-void PanelsEmitter::emitEpilogue(const Group &group, Value offset, Value token, Value column,
+void PanelsEmitter::emitEpilogue(const LinearGroup &group, Value offset, Value token, Value column,
                                  Value tileStride) {
   Type vector = e.vec(panelRows);
   DenseMap<Value, Value> known;

@@ -8,18 +8,6 @@ using namespace mlir;
 using namespace kvasir;
 using namespace kvasir::cpu;
 
-Value cpu::homeOf(Value value) {
-  if (auto read = value.getDefiningOp<step::ReadOp>())
-    return read.getBuffer();
-  // Users come in no useful order; the home is the first write in the block.
-  step::WriteOp first;
-  for (Operation *user : value.getUsers())
-    if (auto write = dyn_cast<step::WriteOp>(user))
-      if (!first || write->isBeforeInBlock(first))
-        first = write;
-  return first ? Value(first.getBuffer()) : Value();
-}
-
 PhaseEmitter::PhaseEmitter(ImplicitLocOpBuilder &b, step::PhaseOp phase, func::FuncOp function,
                            const target::CPUVariant &variant)
     : Emitter(b), phase(phase), function(function), variant(variant) {
@@ -69,18 +57,6 @@ Value PhaseEmitter::rowAddress(Value value, Value row) {
   Value home = homeOf(value);
   assert(home && "a value on rows has a home");
   return bufferRow(home, row);
-}
-
-static bool isOnRows(Value value) {
-  if (auto read = value.getDefiningOp<step::ReadOp>())
-    return read.getBuffer().getType().getExtent() == step::Extent::rows;
-  if (value.getDefiningOp<llm::SelectRowsOp>())
-    return true;
-  for (Value operand : value.getDefiningOp()->getOperands())
-    if (auto type = dyn_cast<RankedTensorType>(operand.getType()))
-      if (type.getRank() == 2)
-        return isOnRows(operand);
-  return false;
 }
 
 Value PhaseEmitter::extent(Value value) { return isOnRows(value) ? rows : tokens; }

@@ -3,6 +3,7 @@
 #ifndef KVASIR_LIB_TARGET_CPU_PHASEEMITTER_H
 #define KVASIR_LIB_TARGET_CPU_PHASEEMITTER_H
 
+#include "../Common/Phase.h"
 #include "Emitter.h"
 
 #include "dialects/KV/KV.h"
@@ -12,6 +13,11 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 namespace kvasir::cpu {
+
+using emit::bytesOf;
+using emit::featuresOf;
+using emit::homeOf;
+using emit::isOnRows;
 
 /// How `largest`, the largest magnitude of some values, makes them int8: value = code * scale, code
 /// = round(value * inverse). Zeros have both 0.
@@ -56,8 +62,9 @@ public:
   /// Emits a row op (or kv.append) for one row. Results go to their homes.
   void emitRow(mlir::Operation *op, Value row);
   /// One elementwise op on values at hand.
-  Value emitElementwise(mlir::Operation *op, ValueRange operands);
-  Value emitActivation(llm::ActivationKind kind, Value x);
+  Value emitElementwise(mlir::Operation *op, ValueRange operands) {
+    return emit::emitElementwise(*this, op, operands);
+  }
   void copyRow(Value from, Value to, int64_t columns);
   /// Row `row` of a buffer to the same row of another of the same columns, quantized or not.
   void copyBufferRow(Value from, Value to, Value row);
@@ -99,25 +106,17 @@ private:
   Value args, operands;
 };
 
-/// The buffer that holds a value: what it was read from, or what it is first written to.
-Value homeOf(Value value);
-
 /// Emitters of the phases with anchors.
 void emitPanels(PhaseEmitter &e);
 void emitAttend(PhaseEmitter &e);
 /// The naive path: plain loops on worker 0.
 void emitSerial(PhaseEmitter &e);
 
-inline int64_t featuresOf(Value value) {
-  return llvm::cast<mlir::RankedTensorType>(value.getType()).getDimSize(1);
-}
 /// The type of values in rows or in panels of 16: encoded weights lie in rows as f32 (the naive
 /// path).
 inline Type plainType(llm::WeightType type) {
   return type.getEncoding() ? mlir::Float32Type::get(type.getContext()) : type.getElementType();
 }
-inline int64_t bytesOf(Type element) { return element.getIntOrFloatBitWidth() / 8; }
-
 } // namespace kvasir::cpu
 
 #endif // KVASIR_LIB_TARGET_CPU_PHASEEMITTER_H

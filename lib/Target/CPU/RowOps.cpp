@@ -227,40 +227,6 @@ void PhaseEmitter::emitAppend(kv::AppendOp op, Value row) {
   });
 }
 
-Value PhaseEmitter::emitActivation(llm::ActivationKind kind, Value x) {
-  Type type = x.getType();
-  auto k = [&](double value) { return constant(type, value); };
-  switch (kind) {
-  case llm::ActivationKind::silu:
-    return fdiv(x, fadd(k(1), emitExp(*this, fneg(x))));
-  case llm::ActivationKind::gelu:
-    return fmul(fmul(x, k(0.5)), fadd(k(1), emitErf(*this, fmul(x, k(0.70710678118654752)))));
-  case llm::ActivationKind::gelu_tanh: {
-    Value cube = fmul(fmul(x, x), x);
-    Value inner = fmul(k(0.79788456080286536), fadd(x, fmul(k(0.044715), cube)));
-    return fmul(fmul(k(0.5), x), fadd(k(1), emitTanh(*this, inner)));
-  }
-  case llm::ActivationKind::relu:
-    return arith::MaximumFOp::create(b, x, k(0));
-  }
-  llvm_unreachable("covered switch");
-}
-
-Value PhaseEmitter::emitElementwise(Operation *op, ValueRange operands) {
-  Type type = operands[0].getType();
-  if (auto add = dyn_cast<llm::AddOp>(op)) {
-    float scale = add.getScale().convertToFloat();
-    Value y = scale == 1.0f ? operands[1] : fmul(operands[1], constant(type, scale));
-    return fadd(operands[0], y);
-  }
-  if (auto scale = dyn_cast<llm::ScaleOp>(op))
-    return fmul(operands[0], constant(type, scale.getFactor().convertToFloat()));
-  if (auto activation = dyn_cast<llm::ActivationOp>(op))
-    return emitActivation(activation.getKind(), operands[0]);
-  auto gated = cast<llm::GatedActOp>(op);
-  return fmul(emitActivation(gated.getKind(), operands[0]), operands[1]);
-}
-
 void PhaseEmitter::emitElementwiseRow(Operation *op, Value row) {
   int64_t columns = featuresOf(op->getResult(0)), lanes = lanesFor(columns);
   SmallVector<Value> from;

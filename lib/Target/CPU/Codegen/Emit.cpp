@@ -28,8 +28,9 @@ static llvm::Error verify(const llvm::Module &module) {
 }
 
 /// Emitters unroll, vectorize and share code themselves, and give every function its final extent,
-/// so little of LLVM's default pipeline is left to do. Inlining in particular only made one function
-/// of all kernels of a matrix, in which everything takes longer and registers are spilled more.
+/// so little of LLVM's default pipeline is left to do. Inlining in particular only made one
+/// function of all kernels of a matrix, in which everything takes longer and registers are spilled
+/// more.
 static constexpr llvm::StringLiteral passes =
     // What all calls of a kernel agree on (a number of blocks) becomes a constant in it.
     "ipsccp,"

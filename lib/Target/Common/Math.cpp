@@ -3,7 +3,7 @@
 #include "Emitter.h"
 
 using namespace mlir;
-using namespace kvasir::cpu;
+using namespace kvasir::emit;
 
 /// ((c[n] * x + c[n-1]) * x + ...) + c[0], with fma.
 static Value horner(Emitter &e, Value x, ArrayRef<double> coefficients) {
@@ -34,7 +34,7 @@ static Value compare(Emitter &e, arith::CmpFPredicate predicate, Value x, Value 
 // x = n ln2 + r with |r| <= ln2 / 2; e^r by its series to r^7 (relative error below 6e-9); n is
 // rounded by adding 1.5 * 2^23, which leaves it in the low bits, from where it is added to the
 // exponent.
-Value kvasir::cpu::emitExp(Emitter &e, Value x) {
+Value kvasir::emit::emitExp(Emitter &e, Value x) {
   Type type = x.getType(), bits = integersLike(type, e.i32());
   auto k = [&](double value) { return e.constant(type, value); };
   const double lowest = -87.33654, highest = 88.722839;
@@ -55,14 +55,14 @@ Value kvasir::cpu::emitExp(Emitter &e, Value x) {
   return e.select(compare(e, arith::CmpFPredicate::UNO, x, x), x, result);
 }
 
-Value kvasir::cpu::emitTanh(Emitter &e, Value x) {
+Value kvasir::emit::emitTanh(Emitter &e, Value x) {
   Type type = x.getType();
   Value one = e.constant(type, 1.0), two = e.constant(type, 2.0);
   Value t = emitExp(e, e.fmul(x, two));
   return e.fsub(one, e.fdiv(two, e.fadd(t, one)));
 }
 
-Value kvasir::cpu::emitErf(Emitter &e, Value x) {
+Value kvasir::emit::emitErf(Emitter &e, Value x) {
   Type type = x.getType();
   Value zero = e.constant(type, 0.0), one = e.constant(type, 1.0);
   Value negative = compare(e, arith::CmpFPredicate::OLT, x, zero);
@@ -74,7 +74,7 @@ Value kvasir::cpu::emitErf(Emitter &e, Value x) {
 }
 
 // angle = n pi/2 + r with |r| <= pi/4, pi/2 in two parts; series to r^16 and r^17 in f64.
-std::pair<Value, Value> kvasir::cpu::emitCosSin(Emitter &e, Value angle) {
+std::pair<Value, Value> kvasir::emit::emitCosSin(Emitter &e, Value angle) {
   Type single = angle.getType(), type = integersLike(single, e.b.getF64Type());
   Type bits = integersLike(single, e.i64());
   auto k = [&](double value) { return e.constant(type, value); };

@@ -1,0 +1,137 @@
+// Kernels to LLVM IR and PTX.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "kvasir/Target/CUDA/Codegen.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/Analysis/CGSCCPassManager.h"
+#include "llvm/Analysis/LoopAnalysisManager.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/Operator.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+
+#include <mutex>
+
+extern "C" {
+void LLVMInitializeNVPTXTargetInfo();
+void LLVMInitializeNVPTXTarget();
+void LLVMInitializeNVPTXTargetMC();
+void LLVMInitializeNVPTXAsmPrinter();
+}
+
+namespace kvasir::cuda {
+
+static llvm::Expected<std::unique_ptr<llvm::TargetMachine>>
+makeTargetMachine(const Architecture &architecture) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+  });
+  llvm::Triple triple("nvptx64-nvidia-cuda");
+  std::string message;
+  const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, message);
+  if (!target)
+    return llvm::createStringError("this LLVM has no NVPTX target: " + message);
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict; // mul.rn and add.rn, which ptxas keeps apart
+  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
+      triple, architecture.name, architecture.ptxFeature, options, std::nullopt, std::nullopt,
+      llvm::CodeGenOptLevel::Aggressive));
+  if (!machine)
+    return llvm::createStringError("cannot make a target machine for '" + architecture.name + "'");
+  return machine;
+}
+
+static llvm::Error verify(const llvm::Module &module) {
+  std::string message;
+  llvm::raw_string_ostream stream(message);
+  if (llvm::verifyModule(module, &stream))
+    return llvm::createStringError("invalid LLVM IR: " + message);
+  for (const llvm::Function &function : module)
+    for (const llvm::Instruction &instruction : llvm::instructions(function))
+      if (const auto *operation = llvm::dyn_cast<llvm::FPMathOperator>(&instruction))
+        if (operation->hasAllowReassoc() || operation->hasAllowContract() ||
+            operation->hasAllowReciprocal() || operation->hasApproxFunc())
+          return llvm::createStringError("kernel '" + function.getName().str() +
+                                         "' has an operation with fast-math flags, which are not "
+                                         "admitted");
+  return llvm::Error::success();
+}
+
+/// LLVM's O3 without its vectorizers and unrolling: emitters do what is worth it.
+static llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization = false;
+  tuning.SLPVectorization = false;
+  tuning.LoopInterleaving = false;
+  tuning.LoopUnrolling = false;
+  llvm::PassBuilder builder(&machine, tuning);
+  llvm::LoopAnalysisManager loops;
+  llvm::FunctionAnalysisManager functions;
+  llvm::CGSCCAnalysisManager components;
+  llvm::ModuleAnalysisManager modules;
+  llvm::TargetLibraryInfoImpl none(machine.getTargetTriple());
+  none.disableAllFunctions();
+  functions.registerPass([&] { return llvm::TargetLibraryAnalysis(none); });
+  builder.registerModuleAnalyses(modules);
+  builder.registerCGSCCAnalyses(components);
+  builder.registerFunctionAnalyses(functions);
+  builder.registerLoopAnalyses(loops);
+  builder.crossRegisterProxies(loops, functions, components, modules);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3).run(module, modules);
+  return verify(module);
+}
+
+llvm::Expected<std::unique_ptr<llvm::Module>>
+translateKernels(mlir::gpu::GPUModuleOp module, llvm::LLVMContext &context,
+                 const Architecture &architecture) {
+  auto machine = makeTargetMachine(architecture);
+  if (!machine)
+    return machine.takeError();
+  std::string messages;
+  mlir::ScopedDiagnosticHandler handler(module.getContext(), [&](mlir::Diagnostic &diagnostic) {
+    messages += (messages.empty() ? "" : "; ") + diagnostic.str();
+    return mlir::success();
+  });
+  // A fixed name: the source's may hold a path.
+  auto translated = mlir::translateModuleToLLVMIR(module, context, "kvasir");
+  if (!translated)
+    return llvm::createStringError("translation to LLVM IR failed: " + messages);
+  translated->setTargetTriple((*machine)->getTargetTriple());
+  translated->setDataLayout((*machine)->createDataLayout());
+  if (llvm::Error error = verify(*translated))
+    return std::move(error);
+  if (llvm::Error error = optimize(*translated, **machine))
+    return std::move(error);
+  return translated;
+}
+
+llvm::Expected<std::string> emitPTX(const llvm::Module &module, const Architecture &architecture) {
+  auto machine = makeTargetMachine(architecture);
+  if (!machine)
+    return machine.takeError();
+  std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module); // code generation changes it
+  llvm::SmallVector<char, 0> text;
+  llvm::raw_svector_ostream stream(text);
+  llvm::legacy::PassManager passes;
+  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr,
+                                      llvm::CodeGenFileType::AssemblyFile))
+    return llvm::createStringError("'" + architecture.name + "' cannot emit PTX");
+  passes.run(*copy);
+  return std::string(text.begin(), text.end());
+}
+
+} // namespace kvasir::cuda

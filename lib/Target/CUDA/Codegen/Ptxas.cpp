@@ -1,0 +1,139 @@
+// Runs NVIDIA's assembler and reads what it says of each kernel.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "kvasir/Target/CUDA/Codegen.h"
+
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/raw_ostream.h"
+
+namespace kvasir::cuda {
+
+llvm::Expected<std::string> findPtxas(llvm::StringRef path) {
+  if (!path.empty()) {
+    if (llvm::sys::fs::can_execute(path))
+      return path.str();
+    return llvm::createStringError("cannot run '" + path.str() +
+                                   "': expected NVIDIA's ptxas, or none for PTX alone");
+  }
+  if (auto found = llvm::sys::findProgramByName("ptxas"))
+    return *found;
+  std::string usual = "/usr/local/cuda/bin/ptxas";
+  if (llvm::sys::fs::can_execute(usual))
+    return usual;
+  return llvm::createStringError("there is no ptxas in PATH or in /usr/local/cuda/bin; install the "
+                                 "CUDA toolkit, give --ptxas=PATH, or --ptxas=none for PTX alone");
+}
+
+/// The number before `unit` in `line`; 0 if it is not there.
+static int64_t numberBefore(llvm::StringRef line, llvm::StringRef unit) {
+  size_t end = line.find((" " + unit).str());
+  if (end == llvm::StringRef::npos)
+    return 0;
+  llvm::StringRef head = line.take_front(end);
+  head = head.substr(head.find_last_not_of("0123456789") + 1);
+  int64_t number = 0;
+  return head.getAsInteger(10, number) ? 0 : number;
+}
+
+/// Reads the output of `ptxas -v` (CUDA 11 to 13).
+static std::vector<KernelResources> parseResources(llvm::StringRef text) {
+  std::vector<KernelResources> kernels;
+  for (llvm::StringRef line : llvm::split(text, '\n')) {
+    if (line.contains("Compiling entry function"))
+      kernels.push_back({line.split('\'').second.split('\'').first.str()});
+    if (kernels.empty())
+      continue;
+    KernelResources &kernel = kernels.back();
+    if (line.contains("bytes stack frame")) {
+      kernel.stackBytes = numberBefore(line, "bytes stack frame");
+      kernel.spillBytes =
+          numberBefore(line, "bytes spill stores") + numberBefore(line, "bytes spill loads");
+    } else if (line.contains("registers")) {
+      kernel.registers = numberBefore(line, "registers");
+      kernel.sharedBytes = numberBefore(line, "bytes smem");
+    }
+  }
+  return kernels;
+}
+
+static llvm::Error checkResources(llvm::ArrayRef<KernelResources> kernels,
+                                  const Architecture &architecture) {
+  std::string problems;
+  auto report = [&](const KernelResources &kernel, const llvm::Twine &what) {
+    problems += (problems.empty() ? "" : "\n") + architecture.name + ": kernel '" + kernel.name +
+                "' " + what.str();
+  };
+  for (const KernelResources &kernel : kernels) {
+    if (kernel.spillBytes > 0)
+      report(kernel, "spills " + llvm::Twine(kernel.spillBytes) + " bytes of registers");
+    if (kernel.sharedBytes > architecture.blockShared)
+      report(kernel, "needs " + llvm::Twine(kernel.sharedBytes) +
+                         " bytes of shared memory, but a block can have " +
+                         llvm::Twine(architecture.blockShared));
+  }
+  return problems.empty() ? llvm::Error::success() : llvm::createStringError(problems);
+}
+
+namespace {
+/// A file that is gone when this is.
+struct TemporaryFile {
+  llvm::SmallString<128> path;
+  llvm::FileRemover remover;
+
+  llvm::Error create(llvm::StringRef suffix) {
+    if (std::error_code error = llvm::sys::fs::createTemporaryFile("kvasir", suffix, path))
+      return llvm::createStringError("cannot make a temporary file: " + error.message());
+    remover.setFile(path);
+    return llvm::Error::success();
+  }
+};
+} // namespace
+
+static std::string contentsOf(llvm::StringRef path) {
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  return buffer ? (*buffer)->getBuffer().str() : "";
+}
+
+llvm::Expected<Cubin> assemble(llvm::StringRef ptx, const Architecture &architecture,
+                               llvm::StringRef ptxas) {
+  TemporaryFile source, object, messages;
+  for (auto [file, suffix] : {std::pair(&source, "ptx"), {&object, "cubin"}, {&messages, "txt"}})
+    if (llvm::Error error = file->create(suffix))
+      return std::move(error);
+  std::error_code code;
+  {
+    llvm::raw_fd_ostream out(source.path, code);
+    out << ptx;
+    out.close();
+    if (code || out.has_error()) {
+      out.clear_error();
+      return llvm::createStringError("cannot write a temporary file '%s'", source.path.c_str());
+    }
+  }
+  std::string target = "--gpu-name=" + architecture.name;
+  llvm::SmallVector<llvm::StringRef> arguments = {
+      ptxas, "-v", "-O3", "--fmad=false", target, source.path, "-o", object.path};
+  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), messages.path.str(),
+                                                messages.path.str()};
+  std::string problem;
+  int status =
+      llvm::sys::ExecuteAndWait(ptxas, arguments, std::nullopt, redirects, 0, 0, &problem);
+  std::string text = contentsOf(messages.path);
+  if (status != 0)
+    return llvm::createStringError("'" + ptxas.str() + "' failed for " + architecture.name + ": " +
+                                   (problem.empty() ? text : problem));
+  Cubin cubin;
+  cubin.kernels = parseResources(text);
+  if (llvm::Error error = checkResources(cubin.kernels, architecture))
+    return std::move(error);
+  std::string bytes = contentsOf(object.path);
+  cubin.bytes.assign(bytes.begin(), bytes.end());
+  return cubin;
+}
+
+} // namespace kvasir::cuda

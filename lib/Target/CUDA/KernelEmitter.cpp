@@ -1,0 +1,234 @@
+// Threads, operands and shared memory of kernels; phases of kind rows.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "KernelEmitter.h"
+
+#include "kvasir-c/abi.h"
+
+using namespace mlir;
+using namespace kvasir;
+using namespace kvasir::cuda;
+
+constexpr unsigned globalSpace = 1, sharedSpace = 3; // address spaces of the NVPTX back end
+
+static Type pointerIn(KernelEmitter &e, unsigned space) {
+  return LLVM::LLVMPointerType::get(e.b.getContext(), space);
+}
+
+KernelEmitter::KernelEmitter(ImplicitLocOpBuilder &b, step::PhaseOp phase,
+                             LLVM::LLVMFuncOp kernel, const Architecture &architecture)
+    : Emitter(b), phase(phase), kernel(kernel), architecture(architecture) {
+  index = i32();
+  args = globalPointer(kernel.getArgument(0));
+  thread = NVVM::ThreadIdXOp::create(b, i32());
+  block = NVVM::BlockIdXOp::create(b, i32());
+  grid = NVVM::GridDimXOp::create(b, i32());
+  lane = andBits(thread, warpLanes - 1);
+  warp = shiftRight(thread, 5);
+  auto field = [&](size_t offset) { return loadConstant(i32(), at(args, offset)); };
+  tokens = field(offsetof(kvasir_step_args, tokens));
+  rows = field(offsetof(kvasir_step_args, rows));
+  blocks = field(offsetof(kvasir_step_args, blocks));
+}
+
+//===----------------------------------------------------------------------===//
+// Threads
+//===----------------------------------------------------------------------===//
+
+void KernelEmitter::barrier() { NVVM::Barrier0Op::create(b); }
+
+Value KernelEmitter::shuffleXor(Value value, int64_t mask) {
+  return NVVM::ShflOp::create(b, value.getType(), integer(i32(), -1), value, c(mask), c(31),
+                              NVVM::ShflKind::bfly, UnitAttr());
+}
+
+Value KernelEmitter::sumWarp(Value value) {
+  for (int64_t mask = warpLanes / 2; mask > 0; mask /= 2)
+    value = fadd(value, shuffleXor(value, mask));
+  return value;
+}
+
+Value KernelEmitter::maxWarp(Value value) {
+  for (int64_t mask = warpLanes / 2; mask > 0; mask /= 2)
+    value = fmax(value, shuffleXor(value, mask));
+  return value;
+}
+
+Value KernelEmitter::sumBlock(Value value) {
+  if (!warpSums)
+    warpSums = shared(blockWarps * 4);
+  value = sumWarp(value);
+  barrier(); // whoever still reads the sums before
+  when(equal(lane, c(0)), [&] { store(value, at(warpSums, mul(warp, c(4)))); });
+  barrier();
+  Value sum = load(f32(), warpSums);
+  for (int64_t w = 1; w < blockWarps; ++w)
+    sum = fadd(sum, load(f32(), at(warpSums, w * 4)));
+  return sum;
+}
+
+void KernelEmitter::forThreads(Value count, Body body) {
+  loop(thread, count, blockThreads, body);
+}
+
+void KernelEmitter::forItems(Value count, Body body) { loopBy(block, count, grid, body); }
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+Value KernelEmitter::globalPointer(Value pointer) {
+  return LLVM::AddrSpaceCastOp::create(b, pointerIn(*this, globalSpace), pointer);
+}
+
+Value KernelEmitter::far(Value base, Value i, int64_t stride) {
+  Value wide = signExtend(i64(), i);
+  return at(base, mul(wide, integer(i64(), stride)));
+}
+
+LLVM::GlobalOp KernelEmitter::addGlobal(Type type, unsigned space, Attribute value) {
+  auto module = kernel->getParentOfType<gpu::GPUModuleOp>();
+  int64_t count = llvm::range_size(module.getOps<LLVM::GlobalOp>());
+  std::string name =
+      (space == sharedSpace ? "shared" : "constants") + std::to_string(count);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(kernel);
+  return LLVM::GlobalOp::create(b, type, /*isConstant=*/bool(value), LLVM::Linkage::Internal, name,
+                                value, /*alignment=*/16, space);
+}
+
+Value KernelEmitter::shared(int64_t bytes) {
+  bytes = (bytes + 15) / 16 * 16;
+  sharedBytes += bytes;
+  auto global =
+      addGlobal(LLVM::LLVMArrayType::get(b.getI8Type(), bytes), sharedSpace, Attribute());
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(&kernel.getBody().front());
+  return LLVM::AddressOfOp::create(b, global);
+}
+
+Value KernelEmitter::constants(ArrayRef<float> values) {
+  auto type = LLVM::LLVMArrayType::get(f32(), values.size());
+  auto data = DenseElementsAttr::get(
+      RankedTensorType::get({static_cast<int64_t>(values.size())}, f32()), values);
+  return LLVM::AddressOfOp::create(b, addGlobal(type, globalSpace, data));
+}
+
+Value KernelEmitter::loadConstant(Type type, Value pointer, int64_t alignment) {
+  Value value = load(type, pointer, alignment);
+  value.getDefiningOp<LLVM::LoadOp>().setInvariant(true);
+  return value;
+}
+
+void KernelEmitter::storeElement(Type element, Value value, Value pointer) {
+  if (!element.isF32())
+    value = arith::TruncFOp::create(b, element, value);
+  store(value, pointer);
+}
+
+//===----------------------------------------------------------------------===//
+// Arguments and operands
+//===----------------------------------------------------------------------===//
+
+Value KernelEmitter::argsField(size_t offset) {
+  return globalPointer(loadConstant(ptr(), at(args, offset)));
+}
+
+Value KernelEmitter::inputArray(step::InputKind kind) {
+  switch (kind) {
+  case step::InputKind::ids:
+    return argsField(offsetof(kvasir_step_args, ids));
+  case step::InputKind::positions:
+    return argsField(offsetof(kvasir_step_args, positions));
+  case step::InputKind::totals:
+    return argsField(offsetof(kvasir_step_args, request_total));
+  case step::InputKind::rows:
+    return argsField(offsetof(kvasir_step_args, row_token));
+  }
+  llvm_unreachable("covered switch");
+}
+
+Value KernelEmitter::operand(Value blockArgument) {
+  unsigned number = cast<BlockArgument>(blockArgument).getArgNumber();
+  return globalPointer(kernel.getArgument(1 + number));
+}
+
+/// A buffer of one row is scratch: it lies in shared memory, the operand is not used.
+Value KernelEmitter::bufferRow(Value buffer, Value row) {
+  auto type = cast<step::BufferType>(buffer.getType());
+  if (type.getExtent() != step::Extent::one)
+    return far(operand(buffer), row, type.getRowBytes());
+  Value &memory = scratch[buffer];
+  if (!memory)
+    memory = shared(type.getColumns() * 4);
+  return memory;
+}
+
+Value KernelEmitter::rowAddress(Value value, Value row) {
+  Value home = homeOf(value);
+  assert(home && "a value on rows has a home");
+  return bufferRow(home, row);
+}
+
+Value KernelEmitter::tableOf(Value request) {
+  Value stride = loadConstant(i32(), at(args, offsetof(kvasir_step_args, page_stride)));
+  Value entry = mul(signExtend(i64(), request), signExtend(i64(), stride));
+  return at(argsField(offsetof(kvasir_step_args, page_table)), mul(entry, integer(i64(), 4)));
+}
+
+Value KernelEmitter::pageOf(Value cache, Value request, Value position) {
+  auto type = cast<kv::PagedType>(cache.getType());
+  Value page = loadInt(tableOf(request), div(position, c(KVASIR_PAGE_TOKENS)));
+  return far(operand(cache), page, type.getPageBytes());
+}
+
+//===----------------------------------------------------------------------===//
+// Phases
+//===----------------------------------------------------------------------===//
+
+FailureOr<Items> KernelEmitter::emit() {
+  switch (phase.getKind()) {
+  case step::PhaseKind::rows: {
+    emitRows();
+    Operation *last = &phase.getBody().front().back();
+    auto write = dyn_cast<step::WriteOp>(last);
+    bool onRows = write && emit::isOnRows(write.getValue());
+    return onRows ? Items{0, 0, 1, 0} : Items{0, 1, 0, 0};
+  }
+  case step::PhaseKind::panels:
+    return emitLinear(*this);
+  case step::PhaseKind::attend:
+    return emitAttend(*this);
+  case step::PhaseKind::serial:
+    break;
+  }
+  return phase.emitError("phases of kind serial have no kernel; compile without --naive");
+}
+
+/// Every row by one block, all ops of the row before the next row.
+void KernelEmitter::emitRows() {
+  Block &body = phase.getBody().front();
+  Value count = tokens;
+  for (Operation &op : body)
+    if (op.getNumResults() == 1 && !isa<step::ReadOp, step::InputOp>(op)) {
+      count = extent(op.getResult(0));
+      break;
+    }
+  forItems(count, [&](Value row) {
+    for (Operation &op : body) {
+      if (isa<step::ReadOp, step::InputOp, step::WriteOp>(op))
+        continue;
+      emitRowOp(*this, &op, row);
+      barrier();
+    }
+    for (auto write : body.getOps<step::WriteOp>()) {
+      if (write.getBuffer() == homeOf(write.getValue()))
+        continue;
+      Value from = rowAddress(write.getValue(), row), to = bufferRow(write.getBuffer(), row);
+      forThreads(write.getBuffer().getType().getColumns(), [&](Value i) {
+        Value offset = mul(i, c(4));
+        store(load(f32(), at(from, offset)), at(to, offset));
+      });
+      barrier(); // scratch is written again for the next row
+    }
+  });
+}

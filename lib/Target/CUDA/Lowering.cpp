@@ -1,0 +1,93 @@
+// One kernel for each phase and architecture.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "kvasir/Target/CUDA/Lowering.h"
+
+#include "KernelEmitter.h"
+
+using namespace mlir;
+using namespace kvasir;
+using namespace kvasir::cuda;
+
+/// Static shared memory of a block (CUDA C++ Programming Guide).
+constexpr int64_t mostStaticShared = 48 << 10;
+
+static LogicalResult checkOp(Operation &op) {
+  if (isa<llm::QuantizeRowsOp>(op))
+    return op.emitError("activations rounded to 8 bits have no kernel yet; compile with "
+                        "--activations exact");
+  if (auto embedding = dyn_cast<llm::EmbeddingOp>(op))
+    if (auto type = cast<llm::WeightType>(embedding.getTable().getType()); type.getEncoding())
+      return op.emitError("tables of type ") << type << " have no kernel yet; keep the table with "
+                                             << "--quantize-rule embed=float";
+  if (auto append = dyn_cast<kv::AppendOp>(op)) {
+    auto type = cast<kv::PagedType>(append.getCache().getType());
+    Type element = type.getElementType();
+    if (!element.isF32() && !element.isF16() && !element.isBF16())
+      return op.emitError("caches of type ") << type << " have no kernel yet";
+  }
+  return success();
+}
+
+static LogicalResult checkPhase(step::PhaseOp phase) {
+  bool good = true;
+  for (Operation &op : phase.getBody().front())
+    good &= succeeded(checkOp(op));
+  return success(good);
+}
+
+static LLVM::LLVMFuncOp declareKernel(ImplicitLocOpBuilder &b, step::PhaseOp phase) {
+  MLIRContext *context = b.getContext();
+  Type pointer = LLVM::LLVMPointerType::get(context);
+  SmallVector<Type> arguments(1 + phase.getBody().front().getNumArguments(), pointer);
+  auto type = LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(context), arguments);
+  auto kernel = LLVM::LLVMFuncOp::create(b, phase.getSymName(), type);
+  kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), b.getUnitAttr());
+  kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
+  kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                  b.getDenseI32ArrayAttr({static_cast<int32_t>(blockThreads), 1, 1}));
+  // Two blocks of a multiprocessor are enough, and leave 128 registers for each thread. If nothing
+  // is said, ptxas spills to have more.
+  kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(2));
+  return kernel;
+}
+
+static LogicalResult emitKernel(step::PhaseOp phase, gpu::GPUModuleOp into,
+                                const Architecture &architecture) {
+  if (failed(checkPhase(phase)))
+    return failure();
+  ImplicitLocOpBuilder b(phase.getLoc(), into.getContext());
+  b.setInsertionPointToEnd(into.getBody());
+  LLVM::LLVMFuncOp kernel = declareKernel(b, phase);
+  Block *entry = kernel.addEntryBlock(b);
+  b.setInsertionPointToStart(entry);
+  LLVM::ReturnOp::create(b, ValueRange{});
+  b.setInsertionPoint(entry->getTerminator());
+  KernelEmitter emitter(b, phase, kernel, architecture);
+  FailureOr<Items> items = emitter.emit();
+  if (failed(items))
+    return failure();
+  if (emitter.sharedBytes > mostStaticShared)
+    return phase.emitError("expected a kernel with at most ")
+           << mostStaticShared << " bytes of shared memory, but it needs " << emitter.sharedBytes;
+  kernel->setAttr("kvasir.items", b.getDenseI64ArrayAttr({items->constant, items->token,
+                                                          items->row, items->attention}));
+  return success();
+}
+
+LogicalResult kvasir::lowerToCUDA(ModuleOp module,
+                                  ArrayRef<const Architecture *> architectures) {
+  SmallVector<step::PhaseOp> phases(module.getOps<step::PhaseOp>());
+  if (phases.empty())
+    return module.emitError("expected phases to lower; run `schedule` first");
+  OpBuilder builder(module.getContext());
+  bool good = true;
+  for (const Architecture *architecture : architectures) {
+    builder.setInsertionPointToEnd(module.getBody());
+    auto nested = gpu::GPUModuleOp::create(builder, module.getLoc(), architecture->name);
+    for (step::PhaseOp phase : phases)
+      good &= succeeded(emitKernel(phase, nested, *architecture));
+    if (!good) // the others would say the same
+      break;
+  }
+  return success(good);
+}
