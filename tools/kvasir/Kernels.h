@@ -10,8 +10,8 @@
 
 namespace kvasir::cli {
 
-/// Puts what `options.emit` asks for, of one architecture, into `outcome`: that of `options.variant`
-/// or the only one. `module` is what phase `lower` made.
+/// Puts what `options.emit` asks for, of one architecture, into `outcome`: that of
+/// `options.variant` or the only one. `module` is what phase `lower` made.
 llvm::Error emitKernels(mlir::ModuleOp module, const CompileOptions &options,
                         CompileOutcome &outcome);
 
