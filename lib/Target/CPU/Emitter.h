@@ -24,6 +24,10 @@ public:
 
   /// a + b.c for groups of 4 bytes: a i32 lanes, b unsigned bytes up to `most`, c signed bytes.
   Value dot(Value a, Value b, Value c, int64_t most, bool dotProducts);
+  /// Of unsigned bytes up to 127 and signed bytes: the sums of two products each, 16 bits; and such
+  /// sums, two each, added to i32 lanes.
+  Value multiplyPairs(Value x, Value y);
+  Value addPairs(Value sum, Value words);
 };
 
 } // namespace kvasir::cpu

@@ -13,7 +13,7 @@ namespace kvasir::cpu {
 /// on.
 struct RowSet {
   int64_t first, count;
-  Value base; ///< i64, a multiple of `count`; null: 0
+  Value base = {}; ///< i64, a multiple of `count`; null: 0
 
   /// `address` plus the row's place where rows are `bytes` apart.
   Value at(Emitter &e, Value address, int64_t bytes) const;

@@ -11,17 +11,7 @@ using namespace kvasir::cpu;
 
 /// Bytes of weights ahead of the loads that are prefetched.
 constexpr int64_t prefetchDistance = 6144;
-constexpr int64_t stepColumns = 4, lineBytes = 64;
-/// Bytes of one piece of a tile of quantized rows: 32 columns of 16 tokens.
-constexpr int64_t inputPieceBytes = pieceColumns * tileTokens;
-
-/// Of a kernel. Of f32 inputs there is only `x`, of quantized ones `x` are the codes.
-struct EncodedLinear::Arguments {
-  Value x, scales, sums, scaledSums; // parts of a tile of inputs, at the first token
-  Value unit, tile, halfTile;        // halfTile: bytes from one half's sums to the other's
-  Value blocks;                      // whole blocks
-  Value buffer;                      // for a decoded piece, with f32 inputs
-};
+constexpr int64_t lineBytes = 64;
 
 /// The arguments for the tokens from `first` (i64) on.
 EncodedLinear::Arguments EncodedLinear::from(Value first, const Arguments &arguments) {
@@ -33,15 +23,6 @@ EncodedLinear::Arguments EncodedLinear::from(Value first, const Arguments &argum
   result.tile = shifted(arguments.tile, halfRows * 4);
   return result;
 }
-
-/// Columns of one group of the weights and of the inputs: one integer sum for each row and token.
-struct EncodedLinear::Chunk {
-  const Arguments &arguments;
-  int64_t tokens;
-  ArrayRef<RowSet> sets;
-  SmallVector<GroupScales> scales; // of each set
-  Value inputColumn;               // first column of the chunk, in the row
-};
 
 EncodedLinear::EncodedLinear(PhaseEmitter &e, llm::WeightType weight, step::BufferType x)
     : e(e), encoding(*weight.getEncoding()), panel(encoding, weight.getColumns()), x(x),
@@ -89,6 +70,36 @@ bool EncodedLinear::isCarried(int64_t tokens) const {
 // Integer sums
 //===----------------------------------------------------------------------===//
 
+StepSums::StepSums(PhaseEmitter &e, const Encoding &encoding, MutableArrayRef<Value> sums)
+    : e(e), sums(sums), words(sums.size()), steps(sums.size()) {
+  mostCode = encoding.codes == CodeKind::linear ? (1 << encoding.bits) - 1 : 255;
+  int64_t mostInput = 127, mostPair = 2 * mostCode * mostInput;
+  stepsInWords = e.variant.dotProducts ? 0 : std::numeric_limits<int16_t>::max() / mostPair;
+}
+
+void StepSums::flush(int64_t index) {
+  if (words[index])
+    sums[index] = e.addPairs(sums[index], words[index]);
+  words[index] = {};
+  steps[index] = 0;
+}
+
+void StepSums::add(int64_t index, Value weights, Value inputs) {
+  if (stepsInWords < 2) {
+    sums[index] = e.dot(sums[index], weights, inputs, mostCode, e.variant.dotProducts);
+    return;
+  }
+  Value pairs = e.multiplyPairs(weights, inputs);
+  words[index] = words[index] ? e.add(words[index], pairs) : pairs;
+  if (++steps[index] == stepsInWords)
+    flush(index);
+}
+
+void StepSums::finish() {
+  for (size_t index = 0; index < words.size(); ++index)
+    flush(index);
+}
+
 /// The negative sum of the chunk's inputs of a token: f32, or i32 times the factor; in all lanes.
 Value EncodedLinear::sumOfInputs(const Chunk &chunk, Value sums, int64_t token, bool integer) {
   Value first = e.mul(e.div(chunk.inputColumn, e.c(rows.getSums())), e.c(tileTokens * 4));
@@ -125,7 +136,7 @@ SmallVector<Value> EncodedLinear::startChunk(const Chunk &chunk) {
 void EncodedLinear::addPiece(const Chunk &chunk, Value address, Value x, int64_t firstStep,
                              int64_t steps, MutableArrayRef<Value> integers) {
   Type bytes = e.vec(lanes() * 4, e.i8());
-  int64_t most = encoding.codes == CodeKind::linear ? (1 << encoding.bits) - 1 : 255;
+  StepSums sums(e, encoding, integers);
   SmallVector<PieceCodes> codes;
   for (RowSet set : chunk.sets)
     codes.emplace_back(e, encoding, address, set);
@@ -136,16 +147,17 @@ void EncodedLinear::addPiece(const Chunk &chunk, Value address, Value x, int64_t
     for (int64_t t = 0; t < chunk.tokens; ++t) {
       Value word = e.load(e.i32(), e.at(x, t * pieceColumns + step * stepColumns));
       Value input = e.bitcast(bytes, e.splat(word, lanes()));
-      for (auto [s, weight] : llvm::enumerate(weights)) {
-        Value &sum = integers[s * chunk.tokens + t];
-        sum = e.dot(sum, weight, input, most, e.variant.dotProducts);
-      }
+      for (auto [s, weight] : llvm::enumerate(weights))
+        sums.add(s * chunk.tokens + t, weight, input);
     }
   }
+  sums.finish();
 }
 
+/// `sum(set, token)` gives the place of a sum, one after the other: those in memory are loaded when
+/// they are asked for.
 void EncodedLinear::finishChunk(const Chunk &chunk, ArrayRef<Value> integers,
-                                MutableArrayRef<Value> sums) {
+                                llvm::function_ref<void(int64_t, int64_t, AddChunk)> addTo) {
   Value place = e.mul(e.div(chunk.inputColumn, e.c(rows.getGroup())), e.c(tileTokens * 4));
   Value inputScales = e.at(chunk.arguments.scales, place);
   for (int64_t t = 0; t < chunk.tokens; ++t) {
@@ -154,11 +166,12 @@ void EncodedLinear::finishChunk(const Chunk &chunk, ArrayRef<Value> integers,
     if (chunk.scales.front().minimum)
       inputs = sumOfInputs(chunk, chunk.arguments.scaledSums, t, false);
     for (auto [s, scales] : llvm::enumerate(chunk.scales)) {
-      Value &sum = sums[s * chunk.tokens + t];
       Value integer = e.toFloat(integers[s * chunk.tokens + t]);
-      sum = e.fma(integer, e.fmul(scales.scale, inputScale), sum);
-      if (scales.minimum)
-        sum = e.fma(scales.minimum, inputs, sum);
+      Value scale = e.fmul(scales.scale, inputScale), minimum = scales.minimum;
+      addTo(s, t, [&](Value sum) {
+        sum = e.fma(integer, scale, sum);
+        return minimum ? e.fma(minimum, inputs, sum) : sum;
+      });
     }
   }
 }
@@ -191,7 +204,10 @@ void EncodedLinear::emitIntegerSpan(int64_t tokens, const Arguments &arguments, 
                      next);
             return next;
           });
-    finishChunk(chunk, integers, sums);
+    finishChunk(chunk, integers, [&](int64_t set, int64_t token, AddChunk add) {
+      Value &sum = sums[set * tokens + token];
+      sum = add(sum);
+    });
   }
 }
 
@@ -389,65 +405,32 @@ void EncodedLinear::emitKernel(int64_t tokens, Arguments arguments) {
     eachPlace([&](int64_t i, Value place) { e.store(sums[i], place, lanes() * 4); });
 }
 
-/// Two parts of as many tokens, one after the other for each block. Of an odd number of tokens the
-/// last of the second part is one too many: its inputs are in the tile, its sums are not used.
-void EncodedLinear::emitPairKernel(int64_t tokens, const Arguments &arguments) {
-  Value zero = e.constant(e.vec(halfRows), 0);
-  e.loop(e.c(0), e.mul(arguments.halfTile, e.c(unitRows / halfRows)), halfRows * 4,
-         [&](Value i) { e.store(zero, e.at(arguments.tile, i), halfRows * 4); });
-  auto emitParts = [&](Value block, int64_t columns) {
-    Value address = startBlock(arguments, block);
-    e.loop(e.c(0), e.c(2 * tokens), tokens, [&](Value first) {
-      emitPart(tokens, from(first, arguments), block, address, columns, {}, /*carried=*/false);
-    });
-  };
-  e.loop(e.c(0), arguments.blocks, 1, [&](Value block) { emitParts(block, panel.blockColumns); });
-  int64_t columns = rows ? panel.paddedColumns : panel.columns;
-  if (int64_t tail = columns % panel.blockColumns)
-    emitParts(arguments.blocks, tail);
-}
-
 //===----------------------------------------------------------------------===//
 // Functions
 //===----------------------------------------------------------------------===//
 
 /// (x, scales, sums, scaled sums, unit, tile, half tile, blocks)
-func::FuncOp EncodedLinear::kernel(int64_t tokens, bool pair) {
+func::FuncOp EncodedLinear::kernel(int64_t tokens) {
   Type p = e.ptr(), i = e.i64();
-  std::string kind = pair ? "_pair" : "_m";
-  return e.declareOnce(name() + kind + std::to_string(tokens), {p, p, p, p, p, p, i, i},
+  return e.declareOnce(name() + "_m" + std::to_string(tokens), {p, p, p, p, p, p, i, i},
                        [&](ValueRange a) {
-                         Arguments arguments{a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], {}};
-                         if (pair)
-                           emitPairKernel(tokens, arguments);
-                         else
-                           emitKernel(tokens, arguments);
+                         emitKernel(tokens, {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], {}});
                        });
 }
 
-int64_t EncodedLinear::placesFor(int64_t tokens) const {
-  return rows && tokens > tokensTogether() ? llvm::alignTo(tokens, 2) : tokens;
-}
-
-Value EncodedLinear::placesFor(Value tokens) const {
-  if (!rows)
-    return tokens;
-  Value even = e.mul(e.div(e.add(tokens, e.c(1)), e.c(2)), e.c(2));
-  return e.select(e.less(e.c(tokensTogether()), tokens), even, tokens);
-}
+/// One more is faster with weights that are decoded once, though each piece is stored and loaded.
+int64_t EncodedLinear::mostTokens() const { return rows ? tokensTogether() - 1 : tileTokens; }
 
 /// (x, scales, sums, scaled sums, unit, tile, tokens, blocks)
 func::FuncOp EncodedLinear::dispatcher() {
   Type p = e.ptr(), i = e.i64();
   return e.declareOnce(name(), {p, p, p, p, p, p, i, i}, [&](ValueRange a) {
     e.switchOn(
-        a[6], tileTokens,
+        a[6], mostTokens(),
         [&](int64_t tokens) {
-          int64_t places = placesFor(tokens);
-          bool pair = rows && tokens > tokensTogether();
           SmallVector<Value> arguments(a);
-          arguments[6] = e.c(places * halfRows * 4);
-          func::CallOp::create(e.b, kernel(pair ? places / 2 : tokens, pair), arguments);
+          arguments[6] = e.c(tokens * halfRows * 4);
+          func::CallOp::create(e.b, kernel(tokens), arguments);
         },
         [] {});
   });

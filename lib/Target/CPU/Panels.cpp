@@ -74,8 +74,12 @@ public:
 private:
   void emitPrologue();
   void emitGroup(const LinearGroup &group);
+  void emitNarrow(const LinearGroup &group, Value first, Value end);
+  void emitWide(const LinearGroup &group, Value first, Value end);
   void emitTile(const LinearGroup &group, Value tokens, Value panels, Value panel,
                 Value firstToken);
+  void emitWideTile(const LinearGroup &group, Value tokens, Value panels, Value panel,
+                    Value firstToken);
   int64_t panelsInCache(const LinearGroup &group);
   void emitFloats(const LinearGroup &group, Value tokens, Value panels, Value panel,
                   Value firstToken);
@@ -86,13 +90,18 @@ private:
   bool isEncoded(unsigned result) {
     return cast<llm::WeightType>(linear.getWeights()[result].getType()).getEncoding().has_value();
   }
+  EncodedLinear encodedLinear(unsigned result) {
+    return EncodedLinear(e, cast<llm::WeightType>(linear.getWeights()[result].getType()),
+                         cast<step::BufferType>(homeOf(linear.getX()).getType()));
+  }
   Value loadBias(Value bias, int64_t outputs, Value column);
   void emitEpilogue(const LinearGroup &group, Value offset, Value token, Value column,
                     Value tileStride);
 
   PhaseEmitter &e;
   llm::LinearOp linear;
-  Value tile; // scratch of the microkernels: [results of the group][panels][tokens][16] f32
+  Value tile; // scratch of the microkernels: [results of the group][panels][tokens][16] f32, or
+              // [results][wideTokens][wideRows]
 };
 
 } // namespace
@@ -213,25 +222,72 @@ void PanelsEmitter::emitPrologue() {
 
 void PanelsEmitter::emit() {
   emitPrologue();
-  for (const LinearGroup &group : emit::linearGroups(linear)) {
-    tile = e.stack(group.results.size() * mostPanels * mostTokens * panelRows * 4);
+  auto all = emit::linearGroups(linear);
+  size_t results = 0;
+  for (const LinearGroup &group : all)
+    results = std::max(results, group.results.size());
+  tile = e.stack(results * (readsQuantized() ? wideTokens * wideRows * 4
+                                             : mostPanels * mostTokens * panelRows * 4));
+  for (const LinearGroup &group : all)
     emitGroup(group);
+}
+
+void PanelsEmitter::emitGroup(const LinearGroup &group) {
+  bool encoded = llvm::any_of(group.results, [&](unsigned r) { return isEncoded(r); });
+  // Workers own whole units of encoded weights: two panels.
+  int64_t panelsOfAll = llvm::divideCeil(group.outputs, panelRows), unit = encoded ? mostPanels : 1;
+  auto [firstUnit, lastUnit] = e.ownRange(e.c(llvm::divideCeil(panelsOfAll, unit)));
+  Value first = e.mul(firstUnit, e.c(unit));
+  Value end = e.minimum(e.mul(lastUnit, e.c(unit)), e.c(panelsOfAll));
+  if (!readsQuantized())
+    return emitNarrow(group, first, end);
+  int64_t most = mostTokens;
+  for (unsigned result : group.results)
+    most = std::min(most, encodedLinear(result).mostTokens());
+  e.either(
+      e.less(e.c(most), e.extent(linear.getResult(0))), [&] { emitWide(group, first, end); },
+      [&] { emitNarrow(group, first, end); });
+}
+
+/// 64 rows at a time, for tiles of many tokens.
+void PanelsEmitter::emitWide(const LinearGroup &group, Value first, Value end) {
+  Value count = e.extent(linear.getResult(0)), atOnce = e.c(wideTokens);
+  int64_t panels = wideRows / panelRows;
+  e.loop(first, end, panels, [&](Value panel) {
+    e.loopBy(e.c(0), count, atOnce, [&](Value token) {
+      emitWideTile(group, e.minimum(atOnce, e.sub(count, token)),
+                   e.minimum(e.c(panels), e.sub(end, panel)), panel, token);
+    });
+  });
+}
+
+void PanelsEmitter::emitWideTile(const LinearGroup &group, Value tokens, Value panels, Value panel,
+                                 Value firstToken) {
+  Value x = e.rowAddress(linear.getX(), firstToken);
+  for (auto [index, result] : llvm::enumerate(group.results)) {
+    EncodedLinear function = encodedLinear(result);
+    int64_t bytes = function.unitBytes();
+    Value unit = e.at(e.operand(linear.getWeights()[result]),
+                      e.mul(e.div(panel, e.c(mostPanels)), e.c(bytes)));
+    Value toSecond = e.select(e.less(e.c(mostPanels), panels), e.c(bytes), e.c(0));
+    function.emitWide(x, unit, toSecond, e.at(tile, index * wideTokens * wideRows * 4), tokens);
   }
+  e.loop(e.c(0), tokens, 1, [&](Value t) {
+    e.loop(e.c(0), panels, 1, [&](Value p) {
+      Value column = e.mul(e.add(panel, p), e.c(panelRows * 4));
+      Value offset = e.add(e.mul(t, e.c(wideRows * 4)), e.mul(p, e.c(panelRows * 4)));
+      emitEpilogue(group, offset, e.add(firstToken, t), column, e.c(wideTokens * wideRows * 4));
+    });
+  });
 }
 
 /// A decode step is one tile of tokens; in a longer step, the panels stay in the cache while
 /// all tokens pass by.
-void PanelsEmitter::emitGroup(const LinearGroup &group) {
+void PanelsEmitter::emitNarrow(const LinearGroup &group, Value first, Value end) {
   Value count = e.extent(linear.getResult(0));
-  bool encoded = llvm::any_of(group.results, [&](unsigned r) { return isEncoded(r); });
-  int64_t tileOfMany = readsQuantized() ? mostTokens : kernelTokens;
-  Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(tileOfMany), e.c(mostTokens));
-  // Workers own whole units of encoded weights: two panels.
-  int64_t panelsOfAll = llvm::divideCeil(group.outputs, panelRows), unit = encoded ? mostPanels : 1;
-  auto [first, last] = e.ownRange(e.c(llvm::divideCeil(panelsOfAll, unit)));
-  Value end = e.minimum(e.mul(last, e.c(unit)), e.c(panelsOfAll));
+  Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(kernelTokens), e.c(mostTokens));
   int64_t stretch = panelsInCache(group);
-  e.loop(e.mul(first, e.c(unit)), end, stretch, [&](Value start) {
+  e.loop(first, end, stretch, [&](Value start) {
     Value stop = e.minimum(e.add(start, e.c(stretch)), end);
     e.loopBy(e.c(0), count, atOnce, [&](Value token) {
       Value tokens = e.minimum(atOnce, e.sub(count, token));
@@ -245,12 +301,11 @@ void PanelsEmitter::emitGroup(const LinearGroup &group) {
 /// Panels whose weights stay in the second-level cache while all tokens pass by. The more they are,
 /// the fewer times the inputs come from farther away.
 int64_t PanelsEmitter::panelsInCache(const LinearGroup &group) {
-  auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
   int64_t bytes = 0; // of mostPanels panels
   for (unsigned result : group.results) {
     auto type = cast<llm::WeightType>(linear.getWeights()[result].getType());
     bytes += isEncoded(result)
-                 ? EncodedLinear(e, type, input).unitBytes()
+                 ? encodedLinear(result).unitBytes()
                  : mostPanels * panelRows * type.getColumns() * bytesOf(type.getElementType());
   }
   return mostPanels * std::clamp<int64_t>(cacheBytes / bytes, 1, 8);
@@ -297,24 +352,16 @@ void PanelsEmitter::emitFloats(const LinearGroup &group, Value tokens, Value pan
 
 void PanelsEmitter::emitEncoded(unsigned result, Value tokens, Value panel, Value firstToken,
                                 Value sums) {
-  Value weight = linear.getWeights()[result];
-  auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
-  EncodedLinear function(e, cast<llm::WeightType>(weight.getType()), input);
-  Value unit =
-      e.at(e.operand(weight), e.mul(e.div(panel, e.c(mostPanels)), e.c(function.unitBytes())));
+  EncodedLinear function = encodedLinear(result);
+  Value unit = e.at(e.operand(linear.getWeights()[result]),
+                    e.mul(e.div(panel, e.c(mostPanels)), e.c(function.unitBytes())));
   function.emit(e.rowAddress(linear.getX(), firstToken), unit, sums, tokens);
 }
 
 /// The sums of all results of the group, then the epilogue.
 void PanelsEmitter::emitTile(const LinearGroup &group, Value tokens, Value panels, Value panel,
                              Value firstToken) {
-  auto input = cast<step::BufferType>(homeOf(linear.getX()).getType());
-  Value places = tokens; // in a panel's sums
-  for (unsigned result : group.results)
-    if (isEncoded(result))
-      places = EncodedLinear(e, cast<llm::WeightType>(linear.getWeights()[result].getType()), input)
-                   .placesFor(tokens);
-  Value resultTile = e.mul(places, e.c(mostPanels * panelRows * 4));
+  Value resultTile = e.mul(tokens, e.c(mostPanels * panelRows * 4));
   emitFloats(group, tokens, panels, panel, firstToken);
   for (auto [index, result] : llvm::enumerate(group.results))
     if (isEncoded(result))
@@ -322,7 +369,7 @@ void PanelsEmitter::emitTile(const LinearGroup &group, Value tokens, Value panel
   e.loop(e.c(0), panels, 1, [&](Value p) {
     Value column = e.mul(e.add(panel, p), e.c(panelRows * 4));
     e.loop(e.c(0), tokens, 1, [&](Value t) {
-      Value offset = e.mul(e.add(e.mul(p, places), t), e.c(panelRows * 4));
+      Value offset = e.mul(e.add(e.mul(p, tokens), t), e.c(panelRows * 4));
       emitEpilogue(group, offset, e.add(firstToken, t), column, resultTile);
     });
   });

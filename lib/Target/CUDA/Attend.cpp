@@ -95,8 +95,7 @@ void AttendEmitter::emitChunk(Value first, Value count, Value head, Value chunk)
   Value request = e.loadInt(e.argsField(offsetof(kvasir_step_args, token_request)), first);
   Value positions = e.argsField(offsetof(kvasir_step_args, positions));
   table = e.tableOf(request);
-  cache = e.at(e.operand(op.getCache()),
-               e.mul(head, e.c(2 * tileKeys * size * bytesOf(element))));
+  cache = e.at(e.operand(op.getCache()), e.mul(head, e.c(2 * tileKeys * size * bytesOf(element))));
   auto beginOf = [&](Value end) {
     return type.getWindow() ? e.maximum(e.sub(end, e.c(type.getWindow())), e.c(0)) : e.c(0);
   };
@@ -133,9 +132,9 @@ void AttendEmitter::emitChunk(Value first, Value count, Value head, Value chunk)
     SmallVector<Value> part = {e.f(negativeInfinity), e.f(0)};
     part.append(outputsOfThread(), e.f(0));
     Value start = e.mul(partition, e.c(partitionTiles));
-    part = e.fold(e.maximum(firstTile, start),
-                  e.minimum(endTile, e.add(start, e.c(partitionTiles))), 1, part,
-                  [&](Value tile, ValueRange sums) { return emitTile(tile, sums); });
+    part =
+        e.fold(e.maximum(firstTile, start), e.minimum(endTile, e.add(start, e.c(partitionTiles))),
+               1, part, [&](Value tile, ValueRange sums) { return emitTile(tile, sums); });
     return foldPartition(total, part);
   });
   emitOutputs(state);
@@ -169,8 +168,8 @@ SmallVector<Value> AttendEmitter::emitTile(Value tile, ValueRange state) {
   e.barrier(); // queries are there; weights of the tile before are read no more
   emitScores(page);
   e.barrier();
-  SmallVector<Value> next = emitSoftmax(e.sub(ownBegin, start), e.sub(ownEnd, start), state[0],
-                                        state[1]);
+  SmallVector<Value> next =
+      emitSoftmax(e.sub(ownBegin, start), e.sub(ownEnd, start), state[0], state[1]);
   e.barrier();
   Value values = e.at(page, tileKeys * size * bytesOf(element));
   llvm::append_range(next, emitValues(values, start, state.drop_front(2)));
@@ -215,8 +214,8 @@ SmallVector<Value> AttendEmitter::emitSoftmax(Value from, Value to, Value maximu
     Value above = arith::CmpIOp::create(e.b, arith::CmpIPredicate::sge, key, from);
     Value inside = arith::AndIOp::create(e.b, above, e.less(key, to));
     keys.push_back(key);
-    scores.push_back(e.select(inside, e.fmul(e.load(e.f32(), entry(own, key)), scale),
-                              e.f(negativeInfinity)));
+    scores.push_back(
+        e.select(inside, e.fmul(e.load(e.f32(), entry(own, key)), scale), e.f(negativeInfinity)));
   }
   Value seen = arith::AndIOp::create(e.b, e.less(e.c(0), to), e.less(from, e.c(tileKeys)));
   Value most = e.maxWarp(e.fmax(scores[0], scores[1]));
@@ -242,11 +241,11 @@ SmallVector<Value> AttendEmitter::emitValues(Value values, Value start, ValueRan
     Value column = e.at(values, e.mul(columnOf(output), e.c(bytesOf(element))));
     Value own = e.at(weights, e.mul(row, e.c(tileKeys * 4)));
     Value scaled = e.fmul(sums[n], e.load(e.f32(), entry(factors, row)));
-    next.push_back(e.fold(from, to, 1, {scaled}, [&](Value key, ValueRange sum)
-                                                     -> SmallVector<Value> {
-      Value v = e.loadAs(element, e.at(column, e.mul(key, e.c(size * bytesOf(element)))), 0);
-      return {e.fma(v, e.load(e.f32(), entry(own, key)), sum[0])};
-    })[0]);
+    next.push_back(
+        e.fold(from, to, 1, {scaled}, [&](Value key, ValueRange sum) -> SmallVector<Value> {
+          Value v = e.loadAs(element, e.at(column, e.mul(key, e.c(size * bytesOf(element)))), 0);
+          return {e.fma(v, e.load(e.f32(), entry(own, key)), sum[0])};
+        })[0]);
   }
   return next;
 }

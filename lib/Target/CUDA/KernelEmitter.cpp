@@ -14,8 +14,8 @@ static Type pointerIn(KernelEmitter &e, unsigned space) {
   return LLVM::LLVMPointerType::get(e.b.getContext(), space);
 }
 
-KernelEmitter::KernelEmitter(ImplicitLocOpBuilder &b, step::PhaseOp phase,
-                             LLVM::LLVMFuncOp kernel, const Architecture &architecture)
+KernelEmitter::KernelEmitter(ImplicitLocOpBuilder &b, step::PhaseOp phase, LLVM::LLVMFuncOp kernel,
+                             const Architecture &architecture)
     : Emitter(b), phase(phase), kernel(kernel), architecture(architecture) {
   index = i32();
   args = globalPointer(kernel.getArgument(0));
@@ -66,9 +66,7 @@ Value KernelEmitter::sumBlock(Value value) {
   return sum;
 }
 
-void KernelEmitter::forThreads(Value count, Body body) {
-  loop(thread, count, blockThreads, body);
-}
+void KernelEmitter::forThreads(Value count, Body body) { loop(thread, count, blockThreads, body); }
 
 void KernelEmitter::forItems(Value count, Body body) { loopBy(block, count, grid, body); }
 
@@ -88,8 +86,7 @@ Value KernelEmitter::far(Value base, Value i, int64_t stride) {
 LLVM::GlobalOp KernelEmitter::addGlobal(Type type, unsigned space, Attribute value) {
   auto module = kernel->getParentOfType<gpu::GPUModuleOp>();
   int64_t count = llvm::range_size(module.getOps<LLVM::GlobalOp>());
-  std::string name =
-      (space == sharedSpace ? "shared" : "constants") + std::to_string(count);
+  std::string name = (space == sharedSpace ? "shared" : "constants") + std::to_string(count);
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPoint(kernel);
   return LLVM::GlobalOp::create(b, type, /*isConstant=*/bool(value), LLVM::Linkage::Internal, name,
@@ -99,8 +96,7 @@ LLVM::GlobalOp KernelEmitter::addGlobal(Type type, unsigned space, Attribute val
 Value KernelEmitter::shared(int64_t bytes) {
   bytes = (bytes + 15) / 16 * 16;
   sharedBytes += bytes;
-  auto global =
-      addGlobal(LLVM::LLVMArrayType::get(b.getI8Type(), bytes), sharedSpace, Attribute());
+  auto global = addGlobal(LLVM::LLVMArrayType::get(b.getI8Type(), bytes), sharedSpace, Attribute());
   OpBuilder::InsertionGuard guard(b);
   b.setInsertionPointToStart(&kernel.getBody().front());
   return LLVM::AddressOfOp::create(b, global);

@@ -150,8 +150,7 @@ SmallVector<Value> LinearEmitter::loadWeights(const Shape &shape, Value band, Va
   SmallVector<Value> registers;
   Value tile = e.at(band, e.mul(step, e.c(shape.tileBytes())));
   for (int64_t i = 0; i < 2 * shape.parts(); ++i)
-    registers.push_back(
-        e.loadConstant(e.vec(4, e.i32()), e.at(tile, i * Mma16::operandBytes), 16));
+    registers.push_back(e.loadConstant(e.vec(4, e.i32()), e.at(tile, i * Mma16::operandBytes), 16));
   return registers;
 }
 
@@ -239,8 +238,7 @@ SmallVector<Value> LinearEmitter::emitStep(const LinearGroup &group, ArrayRef<Fr
       auto add = [&](int64_t part, const Fragment &b, int64_t f) {
         SmallVector<Value> a;
         for (int64_t i = 0; i < 4; ++i)
-          a.push_back(
-              LLVM::ExtractElementOp::create(e.b, weights[index][part * 2 + f], e.c(i)));
+          a.push_back(LLVM::ExtractElementOp::create(e.b, weights[index][part * 2 + f], e.c(i)));
         sum = multiply(element, a, ArrayRef(b).slice(2 * f, 2), sum);
       };
       for (int64_t f = 0; f < 2; ++f) {
@@ -273,8 +271,8 @@ SmallVector<Value> LinearEmitter::emitSums(const LinearGroup &group, Value tile,
   SmallVector<Value> bands, x;
   for (unsigned result : group.results) {
     Shape shape = shapeOf(result);
-    Value band = e.far(e.operand(linear.getWeights()[result]), tile,
-                       shape.tilesInRow() * shape.tileBytes());
+    Value band =
+        e.far(e.operand(linear.getWeights()[result]), tile, shape.tilesInRow() * shape.tileBytes());
     bands.push_back(e.at(band, e.mul(e.lane, e.c(16))));
   }
   for (int64_t column = 0; column < columns; ++column) {
@@ -371,8 +369,8 @@ void LinearEmitter::emitOutput(const LinearGroup &group, ArrayRef<Value> sums, V
   for (auto [index, result] : llvm::enumerate(group.results)) {
     Value sum = sums[index];
     if (!linear.getBiases().empty())
-      sum = e.fadd(
-          sum, e.loadConstant(e.f32(), e.at(e.operand(linear.getBiases()[result]), offset)));
+      sum =
+          e.fadd(sum, e.loadConstant(e.f32(), e.at(e.operand(linear.getBiases()[result]), offset)));
     known[linear.getResult(result)] = sum;
   }
   for (Operation *op : group.epilogue) {

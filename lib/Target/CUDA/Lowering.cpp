@@ -69,13 +69,12 @@ static LogicalResult emitKernel(step::PhaseOp phase, gpu::GPUModuleOp into,
   if (emitter.sharedBytes > mostStaticShared)
     return phase.emitError("expected a kernel with at most ")
            << mostStaticShared << " bytes of shared memory, but it needs " << emitter.sharedBytes;
-  kernel->setAttr("kvasir.items", b.getDenseI64ArrayAttr({items->constant, items->token,
-                                                          items->row, items->attention}));
+  kernel->setAttr("kvasir.items", b.getDenseI64ArrayAttr({items->constant, items->token, items->row,
+                                                          items->attention}));
   return success();
 }
 
-LogicalResult kvasir::lowerToCUDA(ModuleOp module,
-                                  ArrayRef<const Architecture *> architectures) {
+LogicalResult kvasir::lowerToCUDA(ModuleOp module, ArrayRef<const Architecture *> architectures) {
   SmallVector<step::PhaseOp> phases(module.getOps<step::PhaseOp>());
   if (phases.empty())
     return module.emitError("expected phases to lower; run `schedule` first");

@@ -67,11 +67,10 @@ Value cuda::loadFromTiles(KernelEmitter &e, llm::WeightType type, Value table, V
   // Mma16::place, of values known at run time.
   Value lane = e.add(e.shiftLeft(e.andBits(row, 7), 2), e.shiftRight(e.andBits(column, 31), 3));
   Value operand = e.andBits(e.shiftRight(column, 2), 1);
-  Value value = e.orBits(e.shiftLeft(e.andBits(e.shiftRight(column, 1), 1), 2),
-                         e.orBits(e.shiftLeft(e.andBits(e.shiftRight(row, 3), 1), 1),
-                                  e.andBits(column, 1)));
-  Value place =
-      e.add(e.shiftLeft(e.add(e.shiftLeft(operand, 5), lane), 3), value);
+  Value value =
+      e.orBits(e.shiftLeft(e.andBits(e.shiftRight(column, 1), 1), 2),
+               e.orBits(e.shiftLeft(e.andBits(e.shiftRight(row, 3), 1), 1), e.andBits(column, 1)));
+  Value place = e.add(e.shiftLeft(e.add(e.shiftLeft(operand, 5), lane), 3), value);
   Value address = e.at(tile, e.shiftLeft(place, 1));
   if (!element.isF32())
     return e.loadAs(element, address, 0);

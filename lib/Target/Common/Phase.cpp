@@ -64,7 +64,9 @@ SmallVector<LinearGroup> emit::linearGroups(llm::LinearOp linear) {
     group.outputs = featuresOf(linear.getResult(group.results.front()));
     groups.push_back(group);
   }
-  llvm::sort(groups, [](const LinearGroup &x, const LinearGroup &y) { return x.results[0] < y.results[0]; });
+  llvm::sort(groups, [](const LinearGroup &x, const LinearGroup &y) {
+    return x.results[0] < y.results[0];
+  });
   return groups;
 }
 

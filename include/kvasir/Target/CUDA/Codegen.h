@@ -32,9 +32,9 @@ struct Cubin {
 };
 
 /// Translates and optimizes. Fast-math flags that change results are refused.
-llvm::Expected<std::unique_ptr<llvm::Module>>
-translateKernels(mlir::gpu::GPUModuleOp module, llvm::LLVMContext &context,
-                 const Architecture &architecture);
+llvm::Expected<std::unique_ptr<llvm::Module>> translateKernels(mlir::gpu::GPUModuleOp module,
+                                                               llvm::LLVMContext &context,
+                                                               const Architecture &architecture);
 
 /// PTX text; the module stays as it is.
 llvm::Expected<std::string> emitPTX(const llvm::Module &module, const Architecture &architecture);

@@ -47,9 +47,9 @@ makeTargetMachine(const Architecture &architecture) {
     return llvm::createStringError("this LLVM has no NVPTX target: " + message);
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict; // mul.rn and add.rn, which ptxas keeps apart
-  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
-      triple, architecture.name, architecture.ptxFeature, options, std::nullopt, std::nullopt,
-      llvm::CodeGenOptLevel::Aggressive));
+  std::unique_ptr<llvm::TargetMachine> machine(
+      target->createTargetMachine(triple, architecture.name, architecture.ptxFeature, options,
+                                  std::nullopt, std::nullopt, llvm::CodeGenOptLevel::Aggressive));
   if (!machine)
     return llvm::createStringError("cannot make a target machine for '" + architecture.name + "'");
   return machine;
@@ -95,9 +95,9 @@ static llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine) 
   return verify(module);
 }
 
-llvm::Expected<std::unique_ptr<llvm::Module>>
-translateKernels(mlir::gpu::GPUModuleOp module, llvm::LLVMContext &context,
-                 const Architecture &architecture) {
+llvm::Expected<std::unique_ptr<llvm::Module>> translateKernels(mlir::gpu::GPUModuleOp module,
+                                                               llvm::LLVMContext &context,
+                                                               const Architecture &architecture) {
   auto machine = makeTargetMachine(architecture);
   if (!machine)
     return machine.takeError();
@@ -127,8 +127,7 @@ llvm::Expected<std::string> emitPTX(const llvm::Module &module, const Architectu
   llvm::SmallVector<char, 0> text;
   llvm::raw_svector_ostream stream(text);
   llvm::legacy::PassManager passes;
-  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr,
-                                      llvm::CodeGenFileType::AssemblyFile))
+  if ((*machine)->addPassesToEmitFile(passes, stream, nullptr, llvm::CodeGenFileType::AssemblyFile))
     return llvm::createStringError("'" + architecture.name + "' cannot emit PTX");
   passes.run(*copy);
   return std::string(text.begin(), text.end());

@@ -116,13 +116,12 @@ llvm::Expected<Cubin> assemble(llvm::StringRef ptx, const Architecture &architec
     }
   }
   std::string target = "--gpu-name=" + architecture.name;
-  llvm::SmallVector<llvm::StringRef> arguments = {
-      ptxas, "-v", "-O3", "--fmad=false", target, source.path, "-o", object.path};
+  llvm::SmallVector<llvm::StringRef> arguments = {ptxas,  "-v",        "-O3", "--fmad=false",
+                                                  target, source.path, "-o",  object.path};
   std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), messages.path.str(),
                                                 messages.path.str()};
   std::string problem;
-  int status =
-      llvm::sys::ExecuteAndWait(ptxas, arguments, std::nullopt, redirects, 0, 0, &problem);
+  int status = llvm::sys::ExecuteAndWait(ptxas, arguments, std::nullopt, redirects, 0, 0, &problem);
   std::string text = contentsOf(messages.path);
   if (status != 0)
     return llvm::createStringError("'" + ptxas.str() + "' failed for " + architecture.name + ": " +
