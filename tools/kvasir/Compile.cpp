@@ -83,8 +83,8 @@ static std::string joinNames(const std::vector<std::string> &names) {
   return text;
 }
 
-/// Names are known, `native` becomes one, and the order is that of their quality: the same set makes
-/// the same artifact.
+/// Names are known, `native` becomes one, and the order is that of their quality: the same set
+/// makes the same artifact.
 static void settleNames(CompileOptions &compile, std::vector<std::string> known) {
   for (std::string &name : compile.variants) {
     if (name == "native" && compile.target == "cpu") {

@@ -31,7 +31,7 @@ struct CompileOptions {
   std::string kvType;                     ///< empty: the checkpoint's
   /// Empty: all; of llvm, asm, obj, ptx and cubin the best or only one.
   std::vector<std::string> variants;
-  uint32_t maxContext = 0;                ///< 0: the model's
+  uint32_t maxContext = 0; ///< 0: the model's
   uint32_t maxRequests = 256;
   uint32_t maxStepTokens = 2048;
   bool naive = false;

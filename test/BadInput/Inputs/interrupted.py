@@ -33,9 +33,11 @@ def once(directory, command, delay):
 
 def main(directory, *command):
     os.makedirs(directory, exist_ok=True)
-    start = time.monotonic()
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    whole = time.monotonic() - start
+    whole = float("inf")  # the least of a few: a busy machine makes some long, and the moments late
+    for _ in range(3):
+        start = time.monotonic()
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+        whole = min(whole, time.monotonic() - start)
     moments = [whole * part for part in (0.005, 0.02, 0.1, 0.3, 0.5, 0.7, 0.85, 0.95)]
     caught = sum(once(directory, command, moment) for moment in moments)
     print("interrupted" if caught >= 4 else f"only {caught} of {len(moments)} signals came in time")

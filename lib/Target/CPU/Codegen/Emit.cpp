@@ -39,7 +39,7 @@ static constexpr llvm::StringLiteral passes =
     // Loops come with the test on top; what does not change leaves them.
     "loop-mssa(loop-rotate,licm),"
     // Address arithmetic.
-    "instcombine,adce,simplifycfg),"
+    "instcombine<no-verify-fixpoint>,adce,simplifycfg),"
     "globaldce";
 
 llvm::Error optimize(llvm::Module &module, const CPUVariant &variant) {
