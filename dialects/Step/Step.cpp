@@ -137,6 +137,9 @@ static LogicalResult verifyCounter(PhaseOp phase) {
   if (phase.getKind() == PhaseKind::attend && counters != 1)
     return phase.emitOpError("phase_c6: expected attention to have one counter, but got ")
            << counters;
+  if (phase.getKind() == PhaseKind::panels && counters > 1)
+    return phase.emitOpError("phase_c6: expected panels to have at most one counter, but got ")
+           << counters;
   return success();
 }
 

@@ -169,7 +169,8 @@ def Step_PhaseOp : Step_Op<"phase", [Symbol, IsolatedFromAbove, NoTerminator, Si
     - (phase_c3) the body has the ops that the kind admits
     - (phase_c4) a value computed on rows, an attention or a serial op has a home
     - (phase_c5) what follows the linear layer is elementwise, on its results
-    - (phase_c6) a phase of kind attend has one counter
+    - (phase_c6) a phase of kind attend has one counter, one of kind panels at most
+      one
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, Step_PhaseKindAttr:$kind);
   let regions = (region SizedRegion<1>:$body);

@@ -41,7 +41,9 @@ struct Run {
 /// Makes the step.phase of a draft: one of the same text is used again.
 class PhaseBuilder {
 public:
-  PhaseBuilder(ModuleOp module, func::FuncOp step) : module(module), step(step) {}
+  /// `countPanels`: workers share out panels while they work, with the help of a counter.
+  PhaseBuilder(ModuleOp module, func::FuncOp step, bool countPanels)
+      : module(module), step(step), countPanels(countPanels) {}
 
   Run build(const PhaseDraft &draft);
 
@@ -56,6 +58,7 @@ private:
 
   ModuleOp module;
   func::FuncOp step;
+  bool countPanels;
   llvm::StringMap<step::PhaseOp> byText;
   llvm::StringMap<int> names;
 
@@ -159,7 +162,8 @@ Run PhaseBuilder::build(const PhaseDraft &draft) {
   addInputs(draft);
   addCompute(draft);
   addWrites(draft);
-  if (draft.kind == step::PhaseKind::attend)
+  if (draft.kind == step::PhaseKind::attend ||
+      (countPanels && draft.kind == step::PhaseKind::panels))
     argument({{}, {}, /*isCounter=*/true}, step::CounterType::get(module.getContext()));
   return {deduplicate(phase, draft), operands, draft.layer(), draft.cost()};
 }
@@ -278,7 +282,7 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
       return signalPassFailure();
     eraseUnused(step.getBody().front());
     setLayouts(module, step);
-    PhaseBuilder phases(module, step);
+    PhaseBuilder phases(module, step, /*countPanels=*/!blocks);
     if (naive) {
       addProgram(phases, step, "naive", ProgramKind::naive, 0);
     } else if (blocks) {

@@ -18,9 +18,9 @@
 
 // CHECK-LABEL: step.program @decode
 // CHECK: step.run @rows_embedding(%{{.*}}, %[[X:.*]]) layer
-// CHECK: step.run @panels_48x32_48x32(%[[X]], %{{.*}}, %{{.*}}, %[[G:.*]]) layer
+// CHECK: step.run @panels_48x32_48x32(%[[X]], %{{.*}}, %{{.*}}, %[[G:.*]], %{{.*}}) layer
 // CHECK: %[[OUT:.*]] = step.buffer "b2" slot 2 : !step.buffer<tokens, 32>
-// CHECK: step.run @panels_32x48(%[[G]], %{{.*}}, %[[X]], %[[OUT]]) layer
+// CHECK: step.run @panels_32x48(%[[G]], %{{.*}}, %[[X]], %[[OUT]], %{{.*}}) layer
 
 llm.weight @table : !llm.weight<96x32xf32> from <file = "m", offset = 0, stored = tensor<96x32xf32>>
 llm.weight @gate : !llm.weight<48x32xf32> from <file = "m", offset = 0, stored = tensor<48x32xf32>>

@@ -7,9 +7,9 @@
 // CHECK-NOT: step.phase @panels
 // CHECK-LABEL: step.program @decode
 // CHECK: %[[W0:.*]] = llm.get_weight @layers.0.w
-// CHECK: step.run @panels_32x32(%[[X0:.*]], %[[W0]], %[[X1:.*]]) layer 0
+// CHECK: step.run @panels_32x32(%[[X0:.*]], %[[W0]], %[[X1:.*]], %{{.*}}) layer 0
 // CHECK: %[[W1:.*]] = llm.get_weight @layers.1.w
-// CHECK: step.run @panels_32x32(%[[X1]], %[[W1]], %[[X2:.*]]) layer 1
+// CHECK: step.run @panels_32x32(%[[X1]], %[[W1]], %[[X2:.*]], %{{.*}}) layer 1
 // CHECK: %[[W2:.*]] = llm.get_weight @layers.2.w
 // CHECK: step.run @panels_32x32(%[[X2]], %[[W2]], %{{.*}}) layer 2
 // The scale is not an operand: another function.
