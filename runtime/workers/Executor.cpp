@@ -106,9 +106,11 @@ void Executor::addRanges(const Resolver &resolver, const Operand &operand, uint6
   const char *start = reinterpret_cast<const char *>(resolver.artifact.weight(weight));
   uint64_t units = operand.units(), workers = pool.workers();
   uint64_t unitBytes = weight.size() / units;
+  // Each starts with its piece of the first half; the rest is shared out while they work.
+  uint64_t first = units > workers ? units - units / 2 : units;
   for (uint64_t worker = 0; worker < workers; ++worker) {
-    uint64_t begin = units * worker / workers;
-    uint64_t end = units * (worker + 1) / workers;
+    uint64_t begin = first * worker / workers;
+    uint64_t end = first * (worker + 1) / workers;
     uint64_t bytes = std::min((end - begin) * unitBytes, mostBytes);
     result.ranges[worker].push_back({start + begin * unitBytes, static_cast<uint32_t>(bytes)});
   }

@@ -13,6 +13,7 @@
 // CHECK: step.run @rows_rms_norm(
 // CHECK-NEXT: llm.get_weight @w
 // CHECK-NEXT: step.buffer
+// CHECK-NEXT: step.counter
 // CHECK-NEXT: step.run @panels_48x32(
 
 llm.weight @table : !llm.weight<96x32xf32> from <file = "m", offset = 0, stored = tensor<96x32xf32>>

@@ -4,7 +4,7 @@
 // repeats norm and sum there, and publishes the sum, which the residual stream reads later.
 
 // CHECK: step.phase @panels_48x32 kind <panels> {
-// CHECK-NEXT: ^bb0({{.*}}, %[[S0:.*]]: !step.buffer<tokens, 32>, %[[S1:.*]]: !step.buffer<tokens, 32>, %[[SUM:.*]]: !step.buffer<tokens, 32>, %[[OUT:.*]]: !step.buffer<tokens, 48>):
+// CHECK-NEXT: ^bb0({{.*}}, %[[S0:.*]]: !step.buffer<tokens, 32>, %[[S1:.*]]: !step.buffer<tokens, 32>, %[[SUM:.*]]: !step.buffer<tokens, 32>, %[[OUT:.*]]: !step.buffer<tokens, 48>, {{.*}}: !step.counter):
 // CHECK: %[[N:.*]] = llm.rms_norm
 // CHECK-NEXT: %[[R:.*]] = llm.add %{{.*}}, %[[N]]
 // CHECK-NEXT: %[[Y:.*]] = llm.linear %[[R]]

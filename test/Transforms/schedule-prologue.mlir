@@ -4,7 +4,7 @@
 // step divides it among workers first, in a phase of its own.
 
 // CHECK: step.phase @panels_48x32 kind <panels> {
-// CHECK-NEXT: ^bb0(%[[IN:.*]]: !step.buffer<tokens, 32>, %{{.*}}: !llm.weight<32xf32>, %{{.*}}: !llm.weight<48x32xf32>, %[[SCRATCH:.*]]: !step.buffer<tokens, 32>, %{{.*}}: !step.buffer<tokens, 48>):
+// CHECK-NEXT: ^bb0(%[[IN:.*]]: !step.buffer<tokens, 32>, %{{.*}}: !llm.weight<32xf32>, %{{.*}}: !llm.weight<48x32xf32>, %[[SCRATCH:.*]]: !step.buffer<tokens, 32>, %{{.*}}: !step.buffer<tokens, 48>, %{{.*}}: !step.counter):
 // CHECK-NEXT: %[[X:.*]] = step.read %[[IN]]
 // CHECK-NEXT: %[[N:.*]] = llm.rms_norm %[[X]]
 // CHECK-NEXT: llm.linear %[[N]]

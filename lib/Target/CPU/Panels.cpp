@@ -73,7 +73,6 @@ public:
 
 private:
   void emitPrologue();
-  void emitShare(ArrayRef<LinearGroup> groups, Value firstUnit, Value lastUnit);
   void emitGroup(const LinearGroup &group, Value firstUnit, Value lastUnit);
   void emitNarrow(const LinearGroup &group, Value first, Value end);
   void emitWide(const LinearGroup &group, Value first, Value end);
@@ -226,48 +225,55 @@ static int64_t unitsOf(const LinearGroup &group) {
   return llvm::divideCeil(group.outputs, mostPanels * panelRows);
 }
 
-/// The piece `ticket` of `total` things (i64 all): every round of tickets hands out half of what is
-/// left, in as many pieces as there are workers; the last round all of it. Nothing is left beyond.
-/// (Factoring: Hummel, Schonberg and Flynn, Communications of the ACM 35(8), 1992.)
+namespace {
+/// Units [first, last) of `units`, and whether there may be more of them.
 struct Piece {
   Value first, last, isLeft;
 };
-static Piece pieceOf(PhaseEmitter &e, Value ticket, Value total) {
+} // namespace
+
+/// The piece of `units` that belongs to a ticket (i64): every round of as many tickets as there are
+/// workers hands out half of what is left in equal pieces, the last round all of it. Pieces of
+/// later tickets are empty. (Factoring: Hummel, Schonberg, Flynn, Communications of the ACM 35(8),
+/// 1992.)
+static Piece pieceOf(PhaseEmitter &e, Value ticket, int64_t units) {
+  // Two units at once are faster for many tokens; few units are divided as they are.
+  Value grain = e.select(e.less(e.mul(e.workers, e.c(8)), e.c(units)), e.c(2), e.c(1));
+  Value total = e.div(e.add(e.c(units), e.sub(grain, e.c(1))), grain);
   Value round = e.div(ticket, e.workers), place = e.rem(ticket, e.workers);
   auto leftAfter = [&](Value rounds) -> Value {
     return arith::ShRUIOp::create(e.b, total, e.minimum(rounds, e.c(62)));
   };
-  Value before = e.maximum(e.sub(round, e.c(1)), e.c(0));
-  auto isLast = [&](Value round) { return e.less(leftAfter(round), e.add(e.workers, e.c(1))); };
-  Value first = e.sub(total, leftAfter(round));
-  Value end = e.select(isLast(round), total, e.sub(total, leftAfter(e.add(round, e.c(1)))));
-  Value some = e.sub(end, first);
-  auto bound = [&](Value index) { return e.add(first, e.div(e.mul(some, index), e.workers)); };
-  // The round before left something, if there is one.
-  Value isLeft = e.less(e.select(e.equal(round, e.c(0)), e.c(0), e.workers), leftAfter(before));
+  Value before = leftAfter(e.maximum(e.sub(round, e.c(1)), e.c(0))), left = leftAfter(round);
+  // The round before did not take all of it, if there was one.
+  Value isLeft = e.less(e.select(e.equal(round, e.c(0)), e.c(0), e.workers), before);
+  Value isLast = e.less(left, e.add(e.workers, e.c(1)));
+  Value first = e.sub(total, left);
+  Value end = e.select(isLast, total, e.sub(total, leftAfter(e.add(round, e.c(1)))));
+  Value some = e.select(isLeft, e.sub(end, first), e.c(0));
+  auto bound = [&](Value index) {
+    Value at = e.add(first, e.div(e.mul(some, index), e.workers));
+    return e.minimum(e.mul(at, grain), e.c(units));
+  };
   return {bound(place), bound(e.add(place, e.c(1))), isLeft};
 }
 
-/// Workers take pieces of `units` until none is left, since they are not equally fast: cores
-/// differ, and other programs run on them. The first piece of a worker is always the same one (its
-/// cache may still hold it), the others are counted.
-static void emitSharesOf(PhaseEmitter &e, int64_t units, Value counter,
-                         llvm::function_ref<void(Value, Value)> body) {
-  // Two units at once are faster for many tokens; few units are divided as they are.
-  Value grain = e.select(e.less(e.mul(e.workers, e.c(8)), e.c(units)), e.c(2), e.c(1));
-  Value total = e.div(e.add(e.c(units), e.sub(grain, e.c(1))), grain);
+/// Calls `body` with tickets until nothing is left of `mostUnits`. Workers take pieces while they
+/// work, since they are not equally fast: cores differ, and other programs run on them. The first
+/// piece of a worker is always the same one, the others are counted.
+static void emitTickets(PhaseEmitter &e, int64_t mostUnits, Value counter,
+                        llvm::function_ref<void(Value)> body) {
   scf::WhileOp::create(
       e.b, TypeRange{e.i64()}, ValueRange{e.worker},
       [&](OpBuilder &inner, Location, ValueRange ticket) {
         OpBuilder::InsertionGuard guard(e.b);
         e.b.restoreInsertionPoint(inner.saveInsertionPoint());
-        scf::ConditionOp::create(e.b, pieceOf(e, ticket[0], total).isLeft, ticket[0]);
+        scf::ConditionOp::create(e.b, pieceOf(e, ticket[0], mostUnits).isLeft, ticket[0]);
       },
       [&](OpBuilder &inner, Location, ValueRange ticket) {
         OpBuilder::InsertionGuard guard(e.b);
         e.b.restoreInsertionPoint(inner.saveInsertionPoint());
-        Piece piece = pieceOf(e, ticket[0], total);
-        body(e.mul(piece.first, grain), e.minimum(e.mul(piece.last, grain), e.c(units)));
+        body(ticket[0]);
         Value one = arith::ConstantOp::create(e.b, e.b.getI32IntegerAttr(1));
         Value taken = LLVM::AtomicRMWOp::create(e.b, LLVM::AtomicBinOp::add, counter, one,
                                                 LLVM::AtomicOrdering::monotonic);
@@ -284,28 +290,26 @@ void PanelsEmitter::emit() {
     results = std::max(results, group.results.size());
   tile = e.stack(results * (readsQuantized() ? wideTokens * wideRows * 4
                                              : mostPanels * mostTokens * panelRows * 4));
-  int64_t units = 0;
-  for (const LinearGroup &group : all)
-    units += unitsOf(group);
-  auto emitUnits = [&](Value first, Value last) { emitShare(all, first, last); };
+  Value counter;
   for (BlockArgument argument : e.phase.getBody().front().getArguments())
     if (isa<step::CounterType>(argument.getType()))
-      return emitSharesOf(e, units, e.operand(argument), emitUnits);
-  auto [first, last] = e.ownRange(e.c(units));
-  emitUnits(first, last);
-}
-
-/// Units of all groups, counted one group after the other.
-void PanelsEmitter::emitShare(ArrayRef<LinearGroup> groups, Value firstUnit, Value lastUnit) {
-  int64_t before = 0;
-  for (const LinearGroup &group : groups) {
-    int64_t units = unitsOf(group);
-    auto inGroup = [&](Value unit) {
-      return e.minimum(e.maximum(e.sub(unit, e.c(before)), e.c(0)), e.c(units));
-    };
-    emitGroup(group, inGroup(firstUnit), inGroup(lastUnit));
-    before += units;
+      counter = e.operand(argument);
+  if (!counter) {
+    for (const LinearGroup &group : all) {
+      auto [first, last] = e.ownRange(e.c(unitsOf(group)));
+      emitGroup(group, first, last);
+    }
+    return;
   }
+  int64_t mostUnits = 0;
+  for (const LinearGroup &group : all)
+    mostUnits = std::max(mostUnits, unitsOf(group));
+  emitTickets(e, mostUnits, counter, [&](Value ticket) {
+    for (const LinearGroup &group : all) {
+      Piece piece = pieceOf(e, ticket, unitsOf(group));
+      emitGroup(group, piece.first, piece.last);
+    }
+  });
 }
 
 void PanelsEmitter::emitGroup(const LinearGroup &group, Value firstUnit, Value lastUnit) {
