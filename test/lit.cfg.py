@@ -1,6 +1,7 @@
 # How lit runs the tests of this directory.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 import os
+import shutil
 import sys
 
 import lit.formats
@@ -34,5 +35,7 @@ config.substitutions.append(("%docs", os.path.join(config.test_source_root, ".."
 
 if os.path.isdir(config.shared_data):
     config.available_features.add("shared-data")
+if shutil.which("ptxas") or os.access("/usr/local/cuda/bin/ptxas", os.X_OK):
+    config.available_features.add("ptxas")
 if os.path.exists(os.path.join(config.binary_directory, "kvasir")):
     config.available_features.add("kvasir")

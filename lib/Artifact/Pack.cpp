@@ -133,6 +133,12 @@ static void putInTile(char *tile, size_t place, const char *from, size_t element
   std::memcpy(tile + Mma16::tileBytes + 2 * place, &second, 2);
 }
 
+/// The 32 values of 2 bytes that row `row` has in a tile: neighbours stay neighbours in pairs.
+static void packTileRow(char *tile, size_t row, const char *from) {
+  for (size_t column = 0; column < Mma16::columns; column += 2)
+    std::memcpy(tile + 2 * Mma16::place(row, column), from + 2 * column, 4);
+}
+
 void packMma16(void *to, const void *from, const TileSource &source) {
   size_t tilesInRow = (source.columns + Mma16::columns - 1) / Mma16::columns;
   size_t tileBytes = Mma16::tileBytes / 2 * source.elementBytes;
@@ -142,12 +148,19 @@ void packMma16(void *to, const void *from, const TileSource &source) {
   std::memset(out, 0, bands * tilesInRow * tileBytes);
   size_t rowStep = source.transposed ? 1 : source.columns;
   size_t columnStep = source.transposed ? source.rows : 1;
+  bool inRows = source.elementBytes == 2 && !source.transposed;
+  size_t whole = inRows ? source.columns / Mma16::columns * Mma16::columns : 0;
   for (size_t r = 0; r < source.rows; ++r) {
     char *band = out + r / Mma16::rows * tilesInRow * tileBytes;
-    for (size_t c = 0; c < source.columns; ++c)
-      putInTile(band + c / Mma16::columns * tileBytes,
-                Mma16::place(r % Mma16::rows, c % Mma16::columns),
-                in + (r * rowStep + c * columnStep) * source.elementBytes, source.elementBytes);
+    auto tile = [&](size_t c) { return band + c / Mma16::columns * tileBytes; };
+    auto value = [&](size_t c) {
+      return in + (r * rowStep + c * columnStep) * source.elementBytes;
+    };
+    for (size_t c = 0; c < whole; c += Mma16::columns)
+      packTileRow(tile(c), r % Mma16::rows, value(c));
+    for (size_t c = whole; c < source.columns; ++c)
+      putInTile(tile(c), Mma16::place(r % Mma16::rows, c % Mma16::columns), value(c),
+                source.elementBytes);
   }
 }
 

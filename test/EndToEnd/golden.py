@@ -4,6 +4,8 @@
 golden.py prompts GOLDEN PROMPTS.json     writes the prompts, for `kvasir logits --ids`
 golden.py compare GOLDEN OUT              |difference| <= 2e-4 * max(1, max |logit|) at every
                                           position; greedy ids equal where golden.json's gap allows
+golden.py half GOLDEN OUT                 largest and mean square error from the f32 logits at most 1.5
+                                          times that of transformers' own run in bf16
 golden.py same OUT OUT...                 bits of all tensors are equal
 golden.py close OUT OUT                   logits within 1e-3 * max(1, max |logit|)
 golden.py mostly OUT OUT                  the same at 4 of 5 positions, at half of them a hundred times
@@ -21,15 +23,20 @@ TYPES = {"F32": "f", "I32": "i", "I64": "q"}
 
 
 def load(path):
-    """{name: (shape, array)} of the F32, I32 and I64 tensors of a safetensors file."""
+    """{name: (shape, array)} of the F32, BF16 (widened), I32 and I64 tensors of a safetensors file."""
     with open(path, "rb") as file:
         data = file.read()
     size = struct.unpack("<Q", data[:8])[0]
     tensors = {}
     for name, entry in json.loads(data[8 : 8 + size]).items():
-        if name == "__metadata__" or entry["dtype"] not in TYPES:
+        if name == "__metadata__" or entry["dtype"] not in (*TYPES, "BF16"):
             continue
         begin, end = entry["data_offsets"]
+        if entry["dtype"] == "BF16":
+            words = array.array("H", data[8 + size + begin : 8 + size + end])
+            wide = array.array("I", (word << 16 for word in words))
+            tensors[name] = (entry["shape"], array.array("f", wide.tobytes()))
+            continue
         values = array.array(TYPES[entry["dtype"]])
         values.frombytes(data[8 + size + begin : 8 + size + end])
         tensors[name] = (entry["shape"], values)
@@ -60,6 +67,21 @@ def compare(golden, out):
             ids = list(want[f"greedy_{i}"][1])
             assert list(got[f"greedy_{i}"][1]) == ids, (i, got[f"greedy_{i}"][1], ids)
     print(f"golden: {count} prompts, largest error {worst:.3f} of the bound")
+
+
+def half(golden, out):
+    want, got = load(golden), load(out)
+    errors = {"ours": [], "theirs": []}
+    for i in range(sum(name.startswith("ids_") for name in want)):
+        expected = want[f"logits_{i}"][1]
+        for name, actual in (("ours", got[f"logits_{i}"][1]), ("theirs", want[f"logits_bf16_{i}"][1])):
+            assert len(actual) == len(expected), (i, len(actual), len(expected))
+            errors[name] += [abs(a - b) if a == a else float("inf") for a, b in zip(actual, expected)]
+    largest = max(errors["ours"]) / max(errors["theirs"])
+    squares = {name: sum(e * e for e in list) for name, list in errors.items()}
+    mean = (squares["ours"] / squares["theirs"]) ** 0.5
+    print(f"half: largest error {largest:.3f}, root mean square {mean:.3f} of that of transformers in bf16")
+    assert largest <= 1.5 and mean <= 1.5
 
 
 def same(*paths):
@@ -99,4 +121,4 @@ def mostly(path, other):
 
 if __name__ == "__main__":
     {"prompts": prompts, "compare": compare, "same": same, "close": close,
-     "mostly": mostly}[sys.argv[1]](*sys.argv[2:])
+     "mostly": mostly, "half": half}[sys.argv[1]](*sys.argv[2:])

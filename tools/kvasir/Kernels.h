@@ -11,7 +11,7 @@
 namespace kvasir::cli {
 
 /// Puts what `options.emit` asks for, of one architecture, into `outcome`: that of
-/// `options.variants` or the only one. `module` is what phase `lower` made.
+/// `options.variant` or the only one. `module` is what phase `lower` made.
 llvm::Error emitKernels(mlir::ModuleOp module, const CompileOptions &options,
                         CompileOutcome &outcome);
 

@@ -3,11 +3,13 @@
 #ifndef KVASIR_LIB_TARGET_CPU_ENCODED_H
 #define KVASIR_LIB_TARGET_CPU_ENCODED_H
 
+#include "../Common/Encoded.h"
 #include "Emitter.h"
 
-#include "kvasir/Encoding/Encoding.h"
-
 namespace kvasir::cpu {
+
+using emit::GroupScales;
+using emit::loadEncoded;
 
 /// Some neighbouring rows of a unit that a vector holds: `count` (16 or 8) from `base` + `first`
 /// on.
@@ -46,20 +48,9 @@ private:
   llvm::SmallVector<Value> lines, steps;
 };
 
-/// What belongs to a group of columns, for the rows of a set; all vectors of f32.
-struct GroupScales {
-  Value scale;      ///< of the code's integer, `scaleFactor` included
-  Value minimum;    ///< subtracted from the scaled code; null if there is none
-  Value zeroPoints; ///< i32, instead of an offset; null if there are none
-};
-
 /// `fields`: address of the block's fields (or of the unit's header). `group`: index in the block.
 GroupScales loadScales(Emitter &e, const Encoding &encoding, const Panel32 &panel, Value fields,
                        Value group, RowSet rows);
-
-/// One decoded value, f32: column `column` (i64) of row `row` (i64) of the matrix at `base`.
-Value loadEncoded(Emitter &e, const Encoding &encoding, const Panel32 &panel, Value base, Value row,
-                  Value column);
 
 } // namespace kvasir::cpu
 

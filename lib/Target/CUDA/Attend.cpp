@@ -1,7 +1,7 @@
-// Attention over a paged cache: 64-key tiles at absolute positions, online softmax inside a
-// partition of 512 keys, partitions folded left to right (docs/Rationale/Bits.md).
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "KernelEmitter.h"
+// Attention without tensor cores: caches of f32, heads of any size. 64-key tiles at absolute
+// positions, online softmax inside a partition of 512 keys, partitions folded left to right
+// (docs/Rationale/Bits.md). SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Attend.h"
 
 #include "kvasir-c/abi.h"
 #include "llvm/Support/MathExtras.h"
@@ -275,4 +275,10 @@ void AttendEmitter::emitOutputs(ValueRange state) {
   }
 }
 
-FailureOr<Items> cuda::emitAttend(KernelEmitter &e) { return AttendEmitter(e).emit(); }
+FailureOr<Items> cuda::emitAttend(KernelEmitter &e) {
+  auto op = *e.phase.getBody().front().getOps<kv::AttendOp>().begin();
+  auto type = dyn_cast<kv::PagedType>(op.getCache().getType());
+  if (type && attendsInTiles(type))
+    return emitAttendTiles(e);
+  return AttendEmitter(e).emit();
+}

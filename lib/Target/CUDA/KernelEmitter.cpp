@@ -83,30 +83,19 @@ Value KernelEmitter::far(Value base, Value i, int64_t stride) {
   return at(base, mul(wide, integer(i64(), stride)));
 }
 
-LLVM::GlobalOp KernelEmitter::addGlobal(Type type, unsigned space, Attribute value) {
-  auto module = kernel->getParentOfType<gpu::GPUModuleOp>();
-  int64_t count = llvm::range_size(module.getOps<LLVM::GlobalOp>());
-  std::string name = (space == sharedSpace ? "shared" : "constants") + std::to_string(count);
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPoint(kernel);
-  return LLVM::GlobalOp::create(b, type, /*isConstant=*/bool(value), LLVM::Linkage::Internal, name,
-                                value, /*alignment=*/16, space);
-}
-
 Value KernelEmitter::shared(int64_t bytes) {
   bytes = (bytes + 15) / 16 * 16;
   sharedBytes += bytes;
-  auto global = addGlobal(LLVM::LLVMArrayType::get(b.getI8Type(), bytes), sharedSpace, Attribute());
+  auto module = kernel->getParentOfType<gpu::GPUModuleOp>();
+  int64_t count = llvm::range_size(module.getOps<LLVM::GlobalOp>());
   OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(kernel);
+  auto global = LLVM::GlobalOp::create(b, LLVM::LLVMArrayType::get(b.getI8Type(), bytes),
+                                       /*isConstant=*/false, LLVM::Linkage::Internal,
+                                       "shared" + std::to_string(count), Attribute(),
+                                       /*alignment=*/16, sharedSpace);
   b.setInsertionPointToStart(&kernel.getBody().front());
   return LLVM::AddressOfOp::create(b, global);
-}
-
-Value KernelEmitter::constants(ArrayRef<float> values) {
-  auto type = LLVM::LLVMArrayType::get(f32(), values.size());
-  auto data = DenseElementsAttr::get(
-      RankedTensorType::get({static_cast<int64_t>(values.size())}, f32()), values);
-  return LLVM::AddressOfOp::create(b, addGlobal(type, globalSpace, data));
 }
 
 Value KernelEmitter::loadConstant(Type type, Value pointer, int64_t alignment) {

@@ -79,8 +79,6 @@ public:
   Value far(Value base, Value i, int64_t stride);
   /// `bytes` of shared memory of the block, 16-byte aligned.
   Value shared(int64_t bytes);
-  /// An array of constants in global memory.
-  Value constants(llvm::ArrayRef<float> values);
   /// A pointer loaded from memory, as one to global memory.
   Value globalPointer(Value pointer);
   /// A load of what no kernel writes while this one runs.
@@ -94,8 +92,6 @@ public:
 
 private:
   void emitRows();
-
-  mlir::LLVM::GlobalOp addGlobal(Type type, unsigned space, mlir::Attribute value);
 
   Value args;
   llvm::DenseMap<Value, Value> scratch; ///< shared memory of scratch buffers

@@ -15,10 +15,6 @@ static LogicalResult checkOp(Operation &op) {
   if (isa<llm::QuantizeRowsOp>(op))
     return op.emitError("activations rounded to 8 bits have no kernel yet; compile with "
                         "--activations exact");
-  if (auto embedding = dyn_cast<llm::EmbeddingOp>(op))
-    if (auto type = cast<llm::WeightType>(embedding.getTable().getType()); type.getEncoding())
-      return op.emitError("tables of type ") << type << " have no kernel yet; keep the table with "
-                                             << "--quantize-rule embed=float";
   if (auto append = dyn_cast<kv::AppendOp>(op)) {
     auto type = cast<kv::PagedType>(append.getCache().getType());
     Type element = type.getElementType();
@@ -69,6 +65,9 @@ static LogicalResult emitKernel(step::PhaseOp phase, gpu::GPUModuleOp into,
   if (emitter.sharedBytes > mostStaticShared)
     return phase.emitError("expected a kernel with at most ")
            << mostStaticShared << " bytes of shared memory, but it needs " << emitter.sharedBytes;
+  // For hosts that run any number of blocks: few, but more than one where there is work for more.
+  int64_t blocks = std::clamp<int64_t>(items->constant, items->constant ? 1 : 4, 16);
+  kernel->setAttr("kvasir.grid", b.getDenseI32ArrayAttr({static_cast<int32_t>(blocks), 1, 1}));
   kernel->setAttr("kvasir.items", b.getDenseI64ArrayAttr({items->constant, items->token, items->row,
                                                           items->attention}));
   return success();

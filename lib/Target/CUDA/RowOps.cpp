@@ -1,11 +1,13 @@
 // Ops on rows, each by the threads of a block: norms, rotary embedding, embedding, cache writes,
 // elementwise ops.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "KernelEmitter.h"
+#include "../Common/Encoded.h"
+#include "Attend.h"
 
 #include "kvasir-c/abi.h"
 #include "kvasir/Encoding/Mma16.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace kvasir;
@@ -83,6 +85,16 @@ void RowEmitter::emitEmbedding(llm::EmbeddingOp op) {
   auto input = op.getIndex().getDefiningOp<step::InputOp>();
   Value index = e.loadInt(e.inputArray(input.getKind()), row);
   Value base = e.operand(op.getTable()), out = e.rowAddress(op.getResult(), row);
+  if (std::optional<Encoding> encoding = table.getEncoding()) {
+    Panel32 panel(*encoding, table.getColumns());
+    e.forThreads(table.getColumns(), [&](Value i) {
+      Value wideRow = e.signExtend(e.i64(), index), wideColumn = e.signExtend(e.i64(), i);
+      llvm::SaveAndRestore<Type> wide(e.index, e.i64());
+      Value x = emit::loadEncoded(e, *encoding, panel, base, wideRow, wideColumn);
+      e.store(x, e.at(out, e.mul(wideColumn, e.c(4))));
+    });
+    return;
+  }
   Type element = table.getElementType();
   bool inTiles = op.getLayout() == llm::WeightLayout::mma16;
   Value from = inTiles ? base : e.far(base, index, table.getColumns() * bytesOf(element));
@@ -160,9 +172,11 @@ void RowEmitter::emitLayerNorm(llm::LayerNormOp op) {
 void RowEmitter::emitRopeTablePart(Value position, Value out, ArrayRef<float> frequencies,
                                    float magnitude) {
   int64_t n = frequencies.size();
-  Value table = e.constants(frequencies);
   e.forThreads(n, [&](Value i) {
-    auto [cosine, sine] = emitCosSin(e, e.fmul(position, getConstant(table, i)));
+    Value frequency = e.f(frequencies[0]); // chosen: a table would be the only constant in memory
+    for (int64_t k = 1; k < n; ++k)
+      frequency = e.select(e.equal(i, e.c(k)), e.f(frequencies[k]), frequency);
+    auto [cosine, sine] = emitCosSin(e, e.fmul(position, frequency));
     put(e.fmul(cosine, e.f(magnitude)), out, i);
     put(e.fmul(sine, e.f(magnitude)), out, e.add(i, e.c(n)));
   });
@@ -209,7 +223,8 @@ void RowEmitter::emitRope(llm::RopeOp op) {
   });
 }
 
-/// Keys are scattered into [head size][64], values are a row of [64][head size].
+/// Keys and values of a token: one of them is a row of [64][head size], the other is scattered into
+/// [head size][64].
 void RowEmitter::emitAppend(kv::AppendOp op) {
   auto type = cast<kv::PagedType>(op.getCache().getType());
   Type element = type.getElementType();
@@ -219,14 +234,15 @@ void RowEmitter::emitAppend(kv::AppendOp op) {
   Value page = e.pageOf(op.getCache(), request, position);
   Value slot = e.rem(position, e.c(KVASIR_PAGE_TOKENS));
   Value keys = e.rowAddress(op.getK(), row), values = e.rowAddress(op.getV(), row);
+  bool inTiles = attendsInTiles(type);
   e.forThreads(type.getHeads() * size, [&](Value n) {
     Value head = e.div(n, e.c(size)), i = e.rem(n, e.c(size));
-    Value base = e.at(page, e.mul(head, e.c(2 * KVASIR_PAGE_TOKENS * size * bytes)));
-    Value key = e.mul(e.add(e.mul(i, e.c(KVASIR_PAGE_TOKENS)), slot), e.c(bytes));
-    e.storeElement(element, get(keys, n), e.at(base, key));
-    Value value = e.mul(e.add(e.mul(slot, e.c(size)), i), e.c(bytes));
-    e.storeElement(element, get(values, n),
-                   e.at(e.at(base, KVASIR_PAGE_TOKENS * size * bytes), value));
+    Value ofKeys = e.at(page, e.mul(head, e.c(2 * KVASIR_PAGE_TOKENS * size * bytes)));
+    Value ofValues = e.at(ofKeys, KVASIR_PAGE_TOKENS * size * bytes);
+    Value inRow = e.mul(e.add(e.mul(slot, e.c(size)), i), e.c(bytes));
+    Value scattered = e.mul(e.add(e.mul(i, e.c(KVASIR_PAGE_TOKENS)), slot), e.c(bytes));
+    e.storeElement(element, get(keys, n), e.at(ofKeys, inTiles ? inRow : scattered));
+    e.storeElement(element, get(values, n), e.at(ofValues, inTiles ? scattered : inRow));
   });
 }
 

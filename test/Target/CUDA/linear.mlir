@@ -16,21 +16,25 @@ step.phase @p kind <panels> {
 // CHECK-SAME: kvasir.items = array<i64: 3, 0, 0, 0>
 // CHECK-SAME: nvvm.kernel
 // CHECK-SAME: nvvm.reqntid = array<i32: 256, 1, 1>
-// Three widths: more than 16 tokens (of 32), of 16, of 8. Each has 8 products of 4 tiles for each 8 tokens.
+// More than 32 tokens: a tile of the warp's weights and 32 tokens, whose inputs are in shared memory.
+// CHECK: llvm.store %{{.*}} {alignment = 16 : i64} : vector<4xi32>, !llvm.ptr<3>
+// CHECK: nvvm.barrier0
+// CHECK-COUNT-8: nvvm.mma.sync
+// CHECK: nvvm.barrier0
+// Fewer, in three widths: more than 16 tokens (of 32), of 16, of 8. Each has 8 products of 4 tiles for each 8 tokens.
 // CHECK: scf.for {{.*}} iter_args
 // CHECK-COUNT-32: nvvm.mma.sync
 // CHECK: nvvm.barrier0
 // CHECK: scf.for {{.*}} iter_args
 // CHECK-COUNT-16: nvvm.mma.sync
 // CHECK: nvvm.barrier0
-// CHECK: scf.for {{.*}} iter_args(%[[S0:[^ ]*]] = %{{[^,]*}}, %[[S1:[^ ]*]] = %{{[^,]*}}, %[[S2:[^ ]*]] = %{{[^,]*}}, %[[S3:[^ ]*]] = %{{[^,]*}}, %[[W:[^ ]*]] =
+// CHECK: scf.for {{.*}} iter_args
 // The weights of the next round are loaded first.
 // CHECK-COUNT-8: llvm.load %{{.*}} invariant {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xi32>
 // BF16: arith.truncf {{.*}} : vector<2xf32> to vector<2xbf16>
 // F16: arith.truncf {{.*}} : vector<2xf32> to vector<2xf16>
-// CHECK: %[[A:.*]] = llvm.extractelement %[[W]]
-// BF16: nvvm.mma.sync A[%[[A]], {{.*}}] B[{{.*}}] C[%[[S0]], %[[S1]], %[[S2]], %[[S3]]] {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<bf16>, multiplicandBPtxType = #nvvm.mma_type<bf16>, shape = #nvvm.shape<m = 16, n = 8, k = 16>}
-// F16: nvvm.mma.sync A[{{.*}}] B[{{.*}}] C[%[[S0]], %[[S1]], %[[S2]], %[[S3]]] {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>} : (vector<2xf16>, vector<2xf16>, f32)
+// BF16: nvvm.mma.sync {{.*}} {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<bf16>, multiplicandBPtxType = #nvvm.mma_type<bf16>, shape = #nvvm.shape<m = 16, n = 8, k = 16>}
+// F16: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>} : (vector<2xf16>, vector<2xf16>, f32)
 // CHECK-COUNT-7: nvvm.mma.sync
 // CHECK: scf.yield
 // Sums of the warps, in their order; then the output.

@@ -6,7 +6,9 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/LoopAnalysisManager.h"
+#include "llvm/Analysis/LoopInfo.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/IR/Dominators.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
@@ -19,6 +21,7 @@
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
 #include "llvm/Transforms/Utils/Cloning.h"
+#include "llvm/Transforms/Utils/LoopUtils.h"
 
 #include <mutex>
 
@@ -71,6 +74,18 @@ static llvm::Error verify(const llvm::Module &module) {
   return llvm::Error::success();
 }
 
+/// Emitters unroll what is worth it: ptxas, left to itself, unrolls until registers are spilled.
+static void forbidUnrolling(llvm::Module &module) {
+  for (llvm::Function &function : module) {
+    if (function.isDeclaration())
+      continue;
+    llvm::DominatorTree dominators(function);
+    llvm::LoopInfo loops(dominators);
+    for (llvm::Loop *loop : loops.getLoopsInPreorder())
+      llvm::addStringMetadataToLoop(loop, "llvm.loop.unroll.disable");
+  }
+}
+
 /// LLVM's O3 without its vectorizers and unrolling: emitters do what is worth it.
 static llvm::Error optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   llvm::PipelineTuningOptions tuning;
@@ -116,6 +131,7 @@ llvm::Expected<std::unique_ptr<llvm::Module>> translateKernels(mlir::gpu::GPUMod
     return std::move(error);
   if (llvm::Error error = optimize(*translated, **machine))
     return std::move(error);
+  forbidUnrolling(*translated);
   return translated;
 }
 

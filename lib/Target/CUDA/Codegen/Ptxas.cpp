@@ -99,8 +99,25 @@ static std::string contentsOf(llvm::StringRef path) {
   return buffer ? (*buffer)->getBuffer().str() : "";
 }
 
-llvm::Expected<Cubin> assemble(llvm::StringRef ptx, const Architecture &architecture,
-                               llvm::StringRef ptxas) {
+/// Lets a multiprocessor hold one block of the kernels that spill, not two, so that a thread gets
+/// twice the registers. Returns whether there was one.
+static bool giveRegisters(std::string &ptx, llvm::ArrayRef<KernelResources> kernels) {
+  constexpr llvm::StringLiteral two(".minnctapersm 2"), entry(".entry ");
+  bool changed = false;
+  for (const KernelResources &kernel : kernels) {
+    size_t start = kernel.spillBytes > 0 ? ptx.find((entry + kernel.name + "(").str()) : ptx.npos;
+    size_t place = start == ptx.npos ? ptx.npos : ptx.find(two, start);
+    if (place == ptx.npos || place > ptx.find(entry, start + 1))
+      continue;
+    ptx[place + two.size() - 1] = '1';
+    changed = true;
+  }
+  return changed;
+}
+
+/// One run of ptxas; what it says of kernels is not judged.
+static llvm::Expected<Cubin> runPtxas(llvm::StringRef ptx, const Architecture &architecture,
+                                      llvm::StringRef ptxas) {
   TemporaryFile source, object, messages;
   for (auto [file, suffix] : {std::pair(&source, "ptx"), {&object, "cubin"}, {&messages, "txt"}})
     if (llvm::Error error = file->create(suffix))
@@ -128,10 +145,21 @@ llvm::Expected<Cubin> assemble(llvm::StringRef ptx, const Architecture &architec
                                    (problem.empty() ? text : problem));
   Cubin cubin;
   cubin.kernels = parseResources(text);
-  if (llvm::Error error = checkResources(cubin.kernels, architecture))
-    return std::move(error);
   std::string bytes = contentsOf(object.path);
   cubin.bytes.assign(bytes.begin(), bytes.end());
+  return cubin;
+}
+
+llvm::Expected<Cubin> assemble(llvm::StringRef ptx, const Architecture &architecture,
+                               llvm::StringRef ptxas) {
+  std::string text = ptx.str();
+  auto cubin = runPtxas(text, architecture, ptxas);
+  if (cubin && giveRegisters(text, cubin->kernels))
+    cubin = runPtxas(text, architecture, ptxas);
+  if (!cubin)
+    return cubin.takeError();
+  if (llvm::Error error = checkResources(cubin->kernels, architecture))
+    return std::move(error);
   return cubin;
 }
 
