@@ -10,7 +10,7 @@ packages=(
   clang-22 lld-22 clang-format-22 clang-tidy-22 libclang-rt-22-dev
   libmlir-22-dev mlir-22-tools llvm-22-dev llvm-22-tools liblld-22-dev
   libflatbuffers-dev flatbuffers-compiler nlohmann-json3-dev libcli11-dev
-  libpcre2-dev libutf8proc-dev libxxhash-dev libgtest-dev
+  libpcre2-dev libutf8proc-dev libxxhash-dev libgtest-dev libboost-context-dev
 )
 
 missing=()

@@ -32,6 +32,9 @@ struct CPUVariant {
   int vectorBits = 0;                        ///< width of a vector register
   int registers = 0;                         ///< number of vector registers
   bool dotProducts = false; ///< has vpdpbusd; worth its own code only where bytes are multiplied
+  /// An ELF object that is linked into every shared object of the variant; the C library's
+  /// functions that it uses are looked up where it runs.
+  llvm::ArrayRef<uint8_t> library = {};
 };
 
 /// All variants, best first.
@@ -71,9 +74,11 @@ llvm::Expected<std::string> emitAssembly(const llvm::Module &module, const CPUVa
 llvm::Expected<std::vector<uint8_t>> emitObject(const llvm::Module &module,
                                                 const CPUVariant &variant);
 
-/// Links an ELF object into a shared object without dependencies; undefined
-/// symbols are an error that lists them. Same object, same bytes.
-llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<uint8_t> object);
+/// Links an ELF object, with a variant's library if it has one, into a shared object without
+/// dependencies; symbols of `object` that neither defines are an error that lists them. Same
+/// objects, same bytes.
+llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<uint8_t> object,
+                                                      llvm::ArrayRef<uint8_t> library = {});
 
 /// Names that a shared object exports, sorted.
 llvm::Expected<std::vector<std::string>> exportedSymbols(llvm::ArrayRef<uint8_t> sharedObject);

@@ -143,7 +143,7 @@ llvm::Expected<std::vector<uint8_t>> compileSharedObject(mlir::ModuleOp module,
   auto object = emitObject(**translated, variant);
   if (!object)
     return object.takeError();
-  return linkSharedObject(*object);
+  return linkSharedObject(*object, variant.library);
 }
 
 } // namespace kvasir::target

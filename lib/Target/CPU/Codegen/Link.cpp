@@ -59,17 +59,31 @@ llvm::Expected<std::vector<std::string>> exportedSymbols(llvm::ArrayRef<uint8_t>
   return symbolNames(elf->getDynamicSymbolIterators(), /*defined=*/true);
 }
 
-/// The linker would find them too, but says less about why that is wrong.
-static llvm::Error checkUndefined(llvm::ArrayRef<uint8_t> object) {
+/// The object's symbols that are (or are not) defined in it.
+static llvm::Expected<std::vector<std::string>> objectSymbols(llvm::ArrayRef<uint8_t> object,
+                                                              bool defined) {
+  if (object.empty())
+    return std::vector<std::string>();
   auto file = llvm::object::ObjectFile::createELFObjectFile(asBuffer(object), true);
   if (!file)
     return file.takeError();
   auto *elf = llvm::dyn_cast<llvm::object::ELFObjectFileBase>(file->get());
   if (!elf)
     return llvm::createStringError("expected an ELF object");
-  auto names = symbolNames(elf->symbols(), /*defined=*/false);
+  return symbolNames(elf->symbols(), defined);
+}
+
+/// The linker would find them too, but says less about why that is wrong.
+static llvm::Error checkUndefined(llvm::ArrayRef<uint8_t> object, llvm::ArrayRef<uint8_t> library) {
+  auto names = objectSymbols(object, /*defined=*/false);
   if (!names)
     return names.takeError();
+  auto given = objectSymbols(library, /*defined=*/true);
+  if (!given)
+    return given.takeError();
+  llvm::erase_if(*names, [&](const std::string &name) {
+    return std::binary_search(given->begin(), given->end(), name);
+  });
   if (names->empty())
     return llvm::Error::success();
   return llvm::createStringError("generated code uses symbols that do not exist where it runs: " +
@@ -117,14 +131,18 @@ static llvm::Expected<int> makeInput(llvm::ArrayRef<uint8_t> object) {
   return file;
 }
 
-static llvm::Error runLinker(const std::string &input, const std::string &output) {
+static llvm::Error runLinker(llvm::ArrayRef<std::string> inputs, const std::string &output) {
   // LLD keeps state in globals while it runs.
   static std::mutex oneAtATime;
   std::lock_guard<std::mutex> lock(oneAtATime);
-  const char *arguments[] = {"ld.lld",      "-shared",       "-zdefs",      "-Bsymbolic",
-                             "-znorelro",   "-znoexecstack", "-O2",         "--hash-style=gnu",
-                             "--strip-all", "--gc-sections", "--threads=1", "--build-id=none",
-                             "-o",          output.c_str(),  input.c_str()};
+  llvm::SmallVector<const char *> arguments = {
+      "ld.lld", "-shared",      "-Bsymbolic",      "-znorelro",   "-znoexecstack",
+      "-O2",    "--strip-all",  "--gc-sections",   "--threads=1", "--build-id=none",
+      "-o",     output.c_str(), "--hash-style=gnu"};
+  // What the object lacks was reported; a library may use the C library.
+  arguments.push_back(inputs.size() == 1 ? "-zdefs" : "-zundefs");
+  for (const std::string &input : inputs)
+    arguments.push_back(input.c_str());
   std::string messages;
   llvm::raw_string_ostream stream(messages);
   lld::Result result = lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
@@ -135,19 +153,28 @@ static llvm::Error runLinker(const std::string &input, const std::string &output
       llvm::StringRef(messages).trim().str());
 }
 
-llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<uint8_t> object) {
-  if (llvm::Error error = checkUndefined(object))
+llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<uint8_t> object,
+                                                      llvm::ArrayRef<uint8_t> library) {
+  if (llvm::Error error = checkUndefined(object, library))
     return std::move(error);
-  auto input = makeInput(object);
-  if (!input)
-    return input.takeError();
-  llvm::scope_exit closeInput([&] { close(*input); });
+  llvm::SmallVector<int, 2> files;
+  llvm::scope_exit closeInputs([&] { llvm::for_each(files, close); });
+  llvm::SmallVector<std::string, 2> inputs;
+  for (llvm::ArrayRef<uint8_t> bytes : {object, library}) {
+    if (bytes.empty())
+      continue;
+    auto file = makeInput(bytes);
+    if (!file)
+      return file.takeError();
+    files.push_back(*file);
+    inputs.push_back("/proc/self/fd/" + std::to_string(*file));
+  }
   PrivateDirectory directory;
   if (std::error_code code = directory.create())
     return llvm::createStringError("cannot make a temporary directory for the linker: " +
                                    code.message());
   std::string output = directory.file("code.so");
-  if (llvm::Error error = runLinker("/proc/self/fd/" + std::to_string(*input), output))
+  if (llvm::Error error = runLinker(inputs, output))
     return std::move(error);
   auto buffer = llvm::MemoryBuffer::getFile(output, /*IsText=*/false,
                                             /*RequiresNullTerminator=*/false,

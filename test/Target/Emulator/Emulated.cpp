@@ -1,0 +1,112 @@
+// Compiling, loading and calling of emulated kernels.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Emulated.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <dlfcn.h>
+#include <sys/mman.h>
+#include <thread>
+#include <unistd.h>
+
+using namespace kvasir;
+using namespace kvasir::test;
+
+Emulated::Emulated(const std::string &text, const EmulatorOptions &options) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.loadDialect<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect, mlir::gpu::GPUDialect>();
+  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
+    failure += diagnostic.str() + "\n";
+  });
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context, "kernel.mlir");
+  if (!module)
+    return;
+  auto source = *module->getOps<mlir::gpu::GPUModuleOp>().begin();
+  compile(*module, std::string(source.getName()), options);
+}
+
+Emulated::Emulated(mlir::ModuleOp module, llvm::StringRef chip, const EmulatorOptions &options) {
+  mlir::ScopedDiagnosticHandler handler(module.getContext(), [&](mlir::Diagnostic &diagnostic) {
+    failure += diagnostic.str() + "\n";
+  });
+  compile(module, chip, options);
+}
+
+void Emulated::compile(mlir::ModuleOp module, llvm::StringRef chip,
+                       const EmulatorOptions &options) {
+  std::string name = ("emulate:" + chip).str();
+  if (mlir::failed(lowerToEmulator(module, options))) {
+    failure += "cannot be lowered\n";
+    return;
+  }
+  const target::CPUVariant *variant = target::findEmulatorVariant(name);
+  for (auto code : module.getOps<mlir::ModuleOp>()) {
+    if (!variant || code.getName() != name)
+      continue;
+    auto object = target::compileSharedObject(code, *variant);
+    if (!object) {
+      failure += llvm::toString(object.takeError());
+      return;
+    }
+    int file = memfd_create("emulated", 0);
+    if (write(file, object->data(), object->size()) == ssize_t(object->size()))
+      library = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW);
+    if (!library)
+      failure += dlerror();
+    close(file);
+  }
+  if (!library && failure.empty())
+    failure = "there is no code for " + name;
+}
+
+Emulated::~Emulated() {
+  if (library)
+    dlclose(library);
+}
+
+std::string Emulated::run(const std::string &kernel, std::vector<Operand> operands,
+                          const kvasir_step_args *args, int32_t workers) const {
+  if (!library)
+    return "not compiled: " + failure;
+  auto phase = reinterpret_cast<kvasir_phase_fn>(dlsym(library, kernel.c_str()));
+  auto *checker = static_cast<const kvasir_checker *>(dlsym(library, KVASIR_CHECKER_SYMBOL));
+  if (!phase || !checker)
+    return "there is no kernel " + kernel;
+  std::vector<void *> pointers;
+  std::vector<kvasir_operand_extent> extents;
+  for (const Operand &operand : operands) {
+    pointers.push_back(operand.data);
+    extents.push_back({operand.bytes, operand.writable, 0});
+  }
+  kvasir_checked_row row = {checker->create(workers), extents.data()};
+  if (!row.checker)
+    return "not enough memory";
+  pointers.push_back(&row);
+  std::vector<std::thread> threads;
+  for (int32_t worker = 1; worker < workers; ++worker)
+    threads.emplace_back([&, worker] { phase(args, pointers.data(), worker, workers); });
+  phase(args, pointers.data(), 0, workers);
+  for (std::thread &thread : threads)
+    thread.join();
+  const char *finding = checker->finding(row.checker);
+  std::string result = finding ? finding : "";
+  checker->destroy(row.checker);
+  return result;
+}
+
+std::string KernelText::str() const {
+  return "gpu.module @" + chip + " {\n" + globals + R"(
+llvm.func @k(%args: !llvm.ptr, %in: !llvm.ptr, %out: !llvm.ptr) attributes {nvvm.kernel,
+    nvvm.reqntid = array<i32: )" +
+         std::to_string(threads) + ", 1, 1>, kvasir.grid = array<i32: " + std::to_string(blocks) +
+         ", 1, 1>" + attributes + R"(} {
+  %tid = nvvm.read.ptx.sreg.tid.x : i32
+  %in_at = llvm.getelementptr %in[%tid] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+  %out_at = llvm.getelementptr %out[%tid] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+)" + body + "\n  llvm.return\n}\n}\n";
+}
