@@ -40,6 +40,10 @@ static bool isForGPU(const PipelineOptions &options) {
   return llvm::cantFail(parseTarget(options.target)).isGPU();
 }
 
+static bool isEmulated(const PipelineOptions &options) {
+  return llvm::cantFail(parseTarget(options.target)).isEmulated();
+}
+
 static void addQuantize(OpPassManager &manager, const PipelineOptions &options) {
   // Layers share the rounding of an input that is one value: equal norms must be one first.
   manager.addPass(createCSEPass());
@@ -77,10 +81,11 @@ static void addLower(OpPassManager &manager, const PipelineOptions &options) {
   lower.variants.assign(options.variants.begin(), options.variants.end());
   manager.addPass(createLowerPass(lower));
   // On the nested modules only: what is scheduled stays, `package` writes its tables.
-  if (isForGPU(options))
-    buildCUDAConversion(manager.nest<gpu::GPUModuleOp>());
-  else
-    buildCPUConversion(manager.nest<ModuleOp>());
+  if (!isForGPU(options))
+    return buildCPUConversion(manager.nest<ModuleOp>());
+  buildCUDAConversion(manager.nest<gpu::GPUModuleOp>());
+  if (isEmulated(options))
+    manager.addPass(createEmulatePass({.seed = options.blockSeed}));
 }
 
 using AddPasses = void (*)(OpPassManager &, const PipelineOptions &);

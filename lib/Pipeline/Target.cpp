@@ -8,9 +8,10 @@
 namespace kvasir {
 
 static llvm::Error unknown(llvm::StringRef text, const llvm::Twine &what) {
-  return llvm::createStringError("target '" + text.str() + "': " + what +
-                                 "; expected cpu, or cuda:ARCHITECTURE[+ARCHITECTURE...] with " +
-                                 cuda::architectureNames());
+  return llvm::createStringError(
+      "target '" + text.str() + "': " + what +
+      "; expected cpu, or cuda: or emulate:ARCHITECTURE[+ARCHITECTURE...] with " +
+      cuda::architectureNames());
 }
 
 llvm::Expected<Target> parseTarget(llvm::StringRef text) {
@@ -18,7 +19,7 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text) {
   Target target{kind.str(), {}};
   if (kind == "cpu" && !text.contains(':'))
     return target;
-  if (kind != "cuda")
+  if (kind != "cuda" && kind != "emulate")
     return unknown(text, "there is no such target");
   llvm::SmallVector<llvm::StringRef> list;
   names.split(list, '+');

@@ -160,9 +160,9 @@ bool Engine::buildStep() {
   return any;
 }
 
-Logits Engine::runStep(bool decodeOnly) {
+Result<Logits> Engine::runStep(bool decodeOnly) {
   double begin = now();
-  Logits logits = runner->run();
+  Result<Logits> logits = runner->run();
   double seconds = now() - begin;
   ++totals.steps;
   totals.compute_seconds += seconds;
@@ -233,8 +233,12 @@ Status Engine::stepUnlocked(bool &more) {
   double begin = now(), computed = totals.compute_seconds;
   uint64_t promptTokens = totals.prompt_tokens;
   intake();
-  if (buildStep())
-    chooseTokens(runStep(totals.prompt_tokens == promptTokens));
+  if (buildStep()) {
+    Result<Logits> logits = runStep(totals.prompt_tokens == promptTokens);
+    if (!logits)
+      return logits.status();
+    chooseTokens(*logits);
+  }
   totals.host_seconds += now() - begin - (totals.compute_seconds - computed);
   publish();
   std::lock_guard lock(state);

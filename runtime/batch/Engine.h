@@ -64,7 +64,7 @@ private:
   bool buildStep();
   void chooseTokens(const Logits &logits);
   void chooseToken(Request &request, const float *row);
-  Logits runStep(bool decodeOnly);
+  Result<Logits> runStep(bool decodeOnly);
   void publish();
   Status checkForward(std::span<const kvasir_forward_item> items,
                       std::span<Sequence *const> sequences);

@@ -111,15 +111,17 @@ Status Engine::forward(std::span<const kvasir_forward_item> items,
     longest = std::max(longest, items[i].count);
     (items[i].count == 1 ? totals.decode_tokens : totals.prompt_tokens) += items[i].count;
   }
-  Logits result = runStep(/*decodeOnly=*/longest == 1);
+  Result<Logits> result = runStep(/*decodeOnly=*/longest == 1);
+  if (!result)
+    return result.status();
   for (size_t i = 0; i < items.size(); ++i) {
     CachedTokens &cached = sequences[i]->cached;
     cached.advance(runner->cache(), cached.length() + items[i].count);
   }
   if (logits) {
-    logits->data = result.data;
+    logits->data = result->data;
     logits->rows = rows;
-    logits->stride = result.stride;
+    logits->stride = result->stride;
   }
   publish();
   return Status::ok();

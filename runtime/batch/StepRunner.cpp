@@ -32,10 +32,17 @@ Result<std::unique_ptr<StepRunner>> StepRunner::create(const Model &model,
   if (!pool)
     return pool.status();
   runner->pool = std::move(*pool);
+  std::unique_ptr<Checker> checker;
+  if (const kvasir_checker *functions = model.code().checker()) {
+    auto created = Checker::create(*functions, model.module(), taken);
+    if (!created)
+      return created.status();
+    checker = std::move(*created);
+  }
   runner->programs = std::make_unique<Executor>(
       model.artifact(), model.code().functions(), taken,
       Executor::Memory{runner->arena.data(), runner->counters.data(), runner->kv.data()},
-      *runner->pool, config.profile);
+      *runner->pool, config.profile, std::move(checker));
   return runner;
 }
 

@@ -20,7 +20,7 @@ public:
   Executor &executor() { return *programs; }
 
   /// Runs what the builder holds. No allocation.
-  Logits run() { return programs->run(step.arguments()); }
+  Result<Logits> run() { return programs->run(step.arguments()); }
 
 private:
   StepRunner(MemoryPlan plan, KvCache kv)

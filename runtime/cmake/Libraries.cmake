@@ -8,7 +8,7 @@ add_library(kvasir_runtime STATIC
   loader/CodeObject.cpp loader/CpuFeatures.cpp
   memory/Allocation.cpp memory/Machine.cpp memory/Plan.cpp
   model/Model.cpp sampling/Sampler.cpp
-  workers/Barrier.cpp workers/Executor.cpp workers/WorkerPool.cpp)
+  workers/Barrier.cpp workers/Checker.cpp workers/Executor.cpp workers/WorkerPool.cpp)
 kvasir_flatbuffer(kvasir_runtime ${CMAKE_CURRENT_SOURCE_DIR}/../include/kvasir/Artifact/Module.fbs)
 target_compile_features(kvasir_runtime PUBLIC cxx_std_20)
 # No contraction: what a request draws must not depend on the compiler's taste.

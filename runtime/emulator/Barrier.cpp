@@ -30,8 +30,9 @@ static Barrier &check(Thread &thread, const Arrival &arrival) {
     machine.fail(thread, arrival.where, "barrier %u, expected 0 to 15", arrival.barrier);
   uint32_t expected = arrival.threads ? arrival.threads : machine.threadCount;
   if (arrival.threads % warpSize || expected > machine.threadCount)
-    machine.fail(thread, arrival.where, "barrier for %u threads, expected a multiple of %u up to "
-                                        "the block's %u",
+    machine.fail(thread, arrival.where,
+                 "barrier for %u threads, expected a multiple of %u up to "
+                 "the block's %u",
                  arrival.threads, warpSize, machine.threadCount);
   Barrier &barrier = machine.barriers[arrival.barrier];
   if (!barrier.expected) {
@@ -44,8 +45,9 @@ static Barrier &check(Thread &thread, const Arrival &arrival) {
   }
   const uint32_t *id = machine.threads[first(barrier.arrived)].id;
   if (barrier.expected != expected)
-    machine.fail(thread, arrival.where, "divergent barrier: barrier %u for %u threads, but thread "
-                                        "(%u, %u, %u) is there for %u at %s",
+    machine.fail(thread, arrival.where,
+                 "divergent barrier: barrier %u for %u threads, but thread "
+                 "(%u, %u, %u) is there for %u at %s",
                  arrival.barrier, expected, id[0], id[1], id[2], barrier.expected, barrier.where);
   if (!arrival.threads && barrier.where != arrival.where)
     machine.fail(thread, arrival.where,

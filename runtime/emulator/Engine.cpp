@@ -22,8 +22,8 @@ struct Parts {
     copies = roundUp(limits.threads * sizeof(Thread));
     shared = copies + roundUp(uint64_t(limits.threads) * maxCopies * sizeof(PendingCopy));
     shadow = shared + roundUp(limits.shared);
-    stacks = shadow + roundUp(Shadow::bytesNeeded(limits.threads, limits.shared,
-                                                  limits.partialBarriers));
+    stacks = shadow +
+             roundUp(Shadow::bytesNeeded(limits.threads, limits.shared, limits.partialBarriers));
     end = stacks + limits.threads * stackStride;
   }
 };
@@ -84,8 +84,8 @@ static const char *finding(const void *engine) {
 
 extern "C" {
 /// Under the name KVASIR_CHECKER_SYMBOL.
-[[gnu::visibility("default")]] extern const ::kvasir_checker kvasir_checker_table __asm__(
-    KVASIR_CHECKER_SYMBOL);
+[[gnu::visibility("default")]] extern const ::kvasir_checker
+    kvasir_checker_table __asm__(KVASIR_CHECKER_SYMBOL);
 const ::kvasir_checker kvasir_checker_table = {sizeof(::kvasir_checker), kvasir::emulator::create,
                                                kvasir::emulator::destroy,
                                                kvasir::emulator::finding};

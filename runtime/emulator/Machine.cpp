@@ -76,9 +76,9 @@ void Machine::schedule() {
 }
 
 void Machine::runBlock(uint64_t number) {
-  blockId[0] = uint32_t(number % kernel->grid[0]);
-  blockId[1] = uint32_t(number / kernel->grid[0] % kernel->grid[1]);
-  blockId[2] = uint32_t(number / kernel->grid[0] / kernel->grid[1]);
+  blockId[0] = uint32_t(number % grid[0]);
+  blockId[1] = uint32_t(number / grid[0] % grid[1]);
+  blockId[2] = uint32_t(number / grid[0] / grid[1]);
   shadow.startBlock(sharedBytes, threadCount);
   std::memset(ready, 0, sizeof ready);
   startThreads();
@@ -96,6 +96,21 @@ static uint64_t permute(uint64_t value, uint32_t bits, uint64_t seed) {
   return value;
 }
 
+/// Sets the grid; returns the number of its blocks.
+uint64_t Machine::chooseGrid() {
+  std::memcpy(grid, kernel->grid, sizeof grid);
+  if (kernel->items[0] >= 0) {
+    const int64_t *items = kernel->items;
+    int64_t wanted = items[0];
+    if (args)
+      wanted += items[1] * args->tokens + items[2] * args->rows + items[3] * args->blocks;
+    wanted = wanted < kernel->mostBlocks ? wanted : kernel->mostBlocks;
+    grid[0] = uint32_t(wanted < 1 ? 1 : wanted);
+    grid[1] = grid[2] = 1;
+  }
+  return uint64_t(grid[0]) * grid[1] * grid[2];
+}
+
 void Machine::launch(const Kernel &which, const kvasir_step_args *step, void *const *pointers,
                      int32_t worker, int32_t workers) {
   rt::FloatingPointScope state;
@@ -107,7 +122,7 @@ void Machine::launch(const Kernel &which, const kvasir_step_args *step, void *co
   threadCount = which.block[0] * which.block[1] * which.block[2];
   warpCount = (threadCount + warpSize - 1) / warpSize;
   sharedBytes = which.staticShared + which.dynamicShared;
-  uint64_t blocks = uint64_t(which.grid[0]) * which.grid[1] * which.grid[2];
+  uint64_t blocks = chooseGrid();
   uint32_t bits = uint32_t(std::bit_width(blocks - 1));
   bool shuffled = which.seed && bits;
   uint64_t count = shuffled ? uint64_t(1) << bits : blocks;
@@ -136,9 +151,10 @@ void Machine::launch(const Kernel &which, const kvasir_step_args *step, void *co
     return;
   char *text = engine.message;
   size_t room = sizeof engine.message;
-  int length = std::snprintf(text, room, "kernel '%s', block (%u, %u, %u), thread (%u, %u, %u), %s: ",
-                             machine.kernel->name, machine.blockId[0], machine.blockId[1],
-                             machine.blockId[2], thread.id[0], thread.id[1], thread.id[2], where);
+  int length =
+      std::snprintf(text, room, "kernel '%s', block (%u, %u, %u), thread (%u, %u, %u), %s: ",
+                    machine.kernel->name, machine.blockId[0], machine.blockId[1],
+                    machine.blockId[2], thread.id[0], thread.id[1], thread.id[2], where);
   if (length > 0 && size_t(length) < room)
     std::vsnprintf(text + length, room - size_t(length), pattern, arguments);
   __atomic_store_n(&engine.found, 2, __ATOMIC_RELEASE);

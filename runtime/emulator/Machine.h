@@ -41,7 +41,7 @@ public:
   uint32_t id[3];
   State state;
   bool sawGridDependency;
-  bool performs; // an operation of its warp, although it did not come last
+  bool performs;       // an operation of its warp, although it did not come last
   const char *waitsAt; // the op, while it waits
   uint32_t waitMask;   // lanes that it waits for
   uint32_t barrierResult;
@@ -97,6 +97,7 @@ public:
   const kvasir_operand_extent *extents;
   // The block.
   uint32_t blockId[3];
+  uint32_t grid[3]; // of the launch
   uint32_t threadCount, warpCount;
   uint32_t running; // index of the thread that runs
   uint32_t live;
@@ -133,6 +134,7 @@ public:
                    const char *where);
 
 private:
+  uint64_t chooseGrid();
   void runBlock(uint64_t number);
   void startThreads();
   void schedule();

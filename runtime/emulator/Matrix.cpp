@@ -10,9 +10,7 @@ namespace kvasir::emulator {
 
 static constexpr uint32_t allLanes = ~0u;
 
-static Thread *warpOf(Thread &thread) {
-  return thread.machine->threads + thread.warp() * warpSize;
-}
+static Thread *warpOf(Thread &thread) { return thread.machine->threads + thread.warp() * warpSize; }
 
 //===----------------------------------------------------------------------===//
 // ldmatrix and stmatrix: 8 x 8 elements of 16 bits; lane 8 i + r holds the
@@ -23,8 +21,9 @@ static Thread *warpOf(Thread &thread) {
 static void checkRow(Thread &lane, uint64_t address, const char *where) {
   Machine &machine = *lane.machine;
   if (address > machine.sharedBytes || machine.sharedBytes - address < 16)
-    machine.fail(lane, where, "out of bounds: its row of 16 bytes is at offset %lld of the block's "
-                              "%u bytes of shared memory",
+    machine.fail(lane, where,
+                 "out of bounds: its row of 16 bytes is at offset %lld of the block's "
+                 "%u bytes of shared memory",
                  static_cast<long long>(address), machine.sharedBytes);
   if (address % 16)
     machine.fail(lane, where, "misaligned: its row of 16 bytes is at offset %lld",

@@ -11,17 +11,19 @@ static const char *verb(uint32_t what) {
   return what & atomic ? "updates" : what & write ? "writes" : "reads";
 }
 
-static void describeAndFail [[noreturn]] (Machine &machine, Thread &thread, Shadow::Problem problem,
-                                          uint32_t at, uint32_t other, uint32_t what,
-                                          const char *where) {
+static void describeAndFail
+    [[noreturn]] (Machine &machine, Thread &thread, Shadow::Problem problem, uint32_t at,
+                  uint32_t other, uint32_t what, const char *where) {
   using Problem = Shadow::Problem;
   if (problem == Problem::uninitialized)
-    machine.fail(thread, where, "uninitialised shared memory: it %s the byte at offset %u, which "
-                                "nobody has written",
+    machine.fail(thread, where,
+                 "uninitialised shared memory: it %s the byte at offset %u, which "
+                 "nobody has written",
                  verb(what), at);
   if (other >= machine.threadCount) // several readers, none known by name
-    machine.fail(thread, where, "race on shared memory: it %s the byte at offset %u, which several "
-                                "threads have read since the last barrier",
+    machine.fail(thread, where,
+                 "race on shared memory: it %s the byte at offset %u, which several "
+                 "threads have read since the last barrier",
                  verb(what), at);
   const uint32_t *id = machine.threads[other].id;
   if (problem == Problem::inFlight)
@@ -45,8 +47,9 @@ unsigned char *Machine::accessShared(Thread &thread, uint64_t offset, uint32_t b
          "out of bounds: it %s %u bytes at offset %lld of the block's %u bytes of shared memory",
          verb(what), bytes, static_cast<long long>(offset), sharedBytes);
   if (offset % alignment(what))
-    fail(thread, where, "misaligned: it %s %u bytes at offset %llu of shared memory, expected a "
-                        "multiple of %u",
+    fail(thread, where,
+         "misaligned: it %s %u bytes at offset %llu of shared memory, expected a "
+         "multiple of %u",
          verb(what), bytes, static_cast<unsigned long long>(offset), alignment(what));
   uint32_t at = 0, other = noThread;
   auto problem = shadow.access(thread.index, uint32_t(offset), bytes, what & (write | atomic),
@@ -81,10 +84,16 @@ static bool inArguments(const kvasir_step_args *args, uint64_t address, uint32_t
   uint64_t blocks = uint64_t(args->blocks);
   return in(args, args->struct_size) || inArray(args->ids, tokens) ||
          inArray(args->positions, tokens) || inArray(args->token_request, tokens) ||
-         inArray(args->row_token, uint64_t(args->rows)) ||
-         inArray(args->request_total, requests) ||
+         inArray(args->row_token, uint64_t(args->rows)) || inArray(args->request_total, requests) ||
          inArray(args->page_table, requests * uint64_t(args->page_stride)) ||
          inArray(args->block_token, blocks) || inArray(args->block_tokens, blocks);
+}
+
+static bool inConstants(uint64_t address, uint32_t bytes) {
+  for (const ConstantRange *range = kvasir_emu_constants; range->bytes; ++range)
+    if (Range{reinterpret_cast<uint64_t>(range->start), range->bytes}.holds(address, bytes))
+      return true;
+  return false;
 }
 
 void Machine::checkGlobal(Thread &thread, uint64_t address, uint32_t bytes, uint32_t what,
@@ -107,25 +116,34 @@ void Machine::checkGlobal(Thread &thread, uint64_t address, uint32_t bytes, uint
       fail(thread, where, "it %s operand %u before griddepcontrol.wait", verb(what), i);
     return;
   }
-  if (inArguments(args, address, bytes)) {
+  if (inArguments(args, address, bytes) || inConstants(address, bytes)) {
     if (!isWrite)
       return;
     readOnly = true;
   }
   if (readOnly)
-    fail(thread, where, "it %s memory that is read-only (a weight, or the step's arguments)",
+    fail(thread, where,
+         "it %s memory that is read-only (a weight, a constant, or the step's arguments)",
          verb(what));
   // Helps most: past the end of which operand.
+  uint32_t nearest = noThread;
+  uint64_t distance = 64 << 10;
   for (uint32_t i = 0; i < kernel->operands; ++i) {
     uint64_t start = reinterpret_cast<uint64_t>(operands[i]);
-    if (address >= start && address - start < extents[i].bytes + (1 << 20))
-      fail(thread, where,
-           "out of bounds: it %s %u bytes at offset %llu of operand %u, which has %llu bytes",
-           verb(what), bytes, static_cast<unsigned long long>(address - start), i,
-           static_cast<unsigned long long>(extents[i].bytes));
+    if (address >= start && address + bytes - start - extents[i].bytes < distance) {
+      distance = address + bytes - start - extents[i].bytes;
+      nearest = i;
+    }
   }
-  fail(thread, where, "out of bounds: it %s %u bytes at 0x%llx, which is in no operand of the phase",
-       verb(what), bytes, static_cast<unsigned long long>(address));
+  if (nearest != noThread)
+    fail(thread, where,
+         "out of bounds: it %s %u bytes at offset %llu of operand %u, which has %llu bytes",
+         verb(what), bytes,
+         static_cast<unsigned long long>(address - reinterpret_cast<uint64_t>(operands[nearest])),
+         nearest, static_cast<unsigned long long>(extents[nearest].bytes));
+  fail(thread, where,
+       "out of bounds: it %s %u bytes at 0x%llx, which is in no operand of the phase", verb(what),
+       bytes, static_cast<unsigned long long>(address));
 }
 
 unsigned char *Machine::access(Thread &thread, uint64_t address, uint32_t bytes, uint32_t what,
@@ -156,8 +174,9 @@ static void beginCopy(Thread &thread, const PendingCopy &copy, uint64_t source, 
     machine.fail(thread, where, "misaligned: it copies %u bytes to offset %u of shared memory",
                  copy.bytes, copy.target);
   if (copy.target > machine.sharedBytes || copy.bytes > machine.sharedBytes - copy.target)
-    machine.fail(thread, where, "out of bounds: it copies %u bytes to offset %u of the block's %u "
-                                "bytes of shared memory",
+    machine.fail(thread, where,
+                 "out of bounds: it copies %u bytes to offset %u of the block's %u "
+                 "bytes of shared memory",
                  copy.bytes, copy.target, machine.sharedBytes);
   uint32_t at = 0, other = noThread;
   auto problem = machine.shadow.beginCopy(thread.index, copy.target, copy.bytes, at, other);
@@ -188,8 +207,9 @@ void kvasir_emu_copy_async(Thread *thread, uint64_t target, uint64_t source, uin
                            uint32_t sourceBytes, const char *where) {
   Machine &machine = *thread->machine;
   if (target > machine.sharedBytes)
-    machine.fail(*thread, where, "out of bounds: it copies %u bytes to offset %lld of the block's "
-                                 "%u bytes of shared memory",
+    machine.fail(*thread, where,
+                 "out of bounds: it copies %u bytes to offset %lld of the block's "
+                 "%u bytes of shared memory",
                  bytes, static_cast<long long>(target), machine.sharedBytes);
   if (thread->copyCount == maxCopies)
     machine.fail(*thread, where, "more than %u copies of one thread are in flight",

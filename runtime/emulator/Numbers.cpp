@@ -154,7 +154,7 @@ uint32_t kvasir_emu_permute(uint32_t mode, uint32_t low, uint32_t high, uint32_t
   auto byte = [&](uint32_t i) { return uint32_t(pool >> (8 * (i & 7)) & 0xff); };
   uint32_t s = selector & 3, result = 0;
   for (uint32_t i = 0; i < 4; ++i) {
-    uint32_t from[] = {selector >> (4 * i) & 7, s + i, s + 8 - i,          s,
+    uint32_t from[] = {selector >> (4 * i) & 7, s + i,         s + 8 - i,          s,
                        i > s ? i : s,           i < s ? i : s, (s & 1) * 2 + i % 2};
     uint32_t value = byte(from[mode]);
     if (mode == 0 && (selector >> (4 * i) & 8)) // the sign of the byte, replicated
@@ -164,7 +164,8 @@ uint32_t kvasir_emu_permute(uint32_t mode, uint32_t low, uint32_t high, uint32_t
   return result;
 }
 
-/// What the code generator calls to round to bf16.
-__bf16 __truncsfbf2(float x) { return std::bit_cast<__bf16>(toBFloat(x, false)); }
+/// What the code generator calls to round to bf16. A bf16 is returned in the lowest 16 bits of a
+/// vector register; a function that returned one by its type would call itself.
+float __truncsfbf2(float x) { return asFloat(toBFloat(x, false)); }
 
 } // extern "C"

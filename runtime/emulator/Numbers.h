@@ -20,8 +20,8 @@ inline float fromE4M3(uint8_t bits) {
   if (magnitude == 0x7f)
     return asFloat(sign | 0x7fc00000);
   // Exponent bias 7 against 127; subnormals are multiples of 2^-9.
-  float value = magnitude < 8 ? float(magnitude) * 0x1p-9f
-                              : asFloat((magnitude + ((127 - 7) << 3)) << 20);
+  float value =
+      magnitude < 8 ? float(magnitude) * 0x1p-9f : asFloat((magnitude + ((127 - 7) << 3)) << 20);
   return asFloat(sign | asBits(value));
 }
 /// E5M2 is the upper byte of an f16.

@@ -7,7 +7,7 @@ using namespace kvasir::emulator;
 static uint32_t blockRegister(const Thread &thread, uint32_t which) {
   const Machine &machine = *thread.machine;
   const Kernel &kernel = *machine.kernel;
-  const uint32_t *groups[] = {thread.id, kernel.block, machine.blockId, kernel.grid};
+  const uint32_t *groups[] = {thread.id, kernel.block, machine.blockId, machine.grid};
   return groups[which / 3][which % 3];
 }
 

@@ -190,7 +190,7 @@ void kvasir_emu_warp_sync(Thread *thread, uint32_t mask, const char *where) {
 /// The value, and in bit 32 whether the source lane was in range.
 uint64_t kvasir_emu_shuffle(Thread *thread, uint32_t kind, uint32_t mask, uint32_t value,
                             uint32_t b, uint32_t c, const char *where) {
-  uint64_t(&in)[12] = thread->exchange.in;
+  uint64_t (&in)[12] = thread->exchange.in;
   in[0] = value;
   in[1] = b;
   in[2] = c;
@@ -200,8 +200,9 @@ uint64_t kvasir_emu_shuffle(Thread *thread, uint32_t kind, uint32_t mask, uint32
       bool valid = sourceLane(Shuffle(kind), lane.lane(), uint32_t(lane.exchange.in[1]),
                               uint32_t(lane.exchange.in[2]), source);
       if (!(lanes.lanes >> source & 1))
-        lane.machine->fail(lane, where, "it takes the value of lane %u, which does not take part "
-                                        "(lanes 0x%08x do)",
+        lane.machine->fail(lane, where,
+                           "it takes the value of lane %u, which does not take part "
+                           "(lanes 0x%08x do)",
                            source, lanes.lanes);
       lane.exchange.out[0] = (lanes[source].exchange.in[0] & 0xffffffff) | uint64_t(valid) << 32;
     });

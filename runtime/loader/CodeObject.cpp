@@ -60,6 +60,11 @@ CodeObject::load(std::string_view bytes, const std::string &variant,
     return failed(Code::unavailable, format("cannot load code '%s': %s", variant.c_str(),
                                             why ? why : "unknown reason"));
   }
+  object.checks = static_cast<const kvasir_checker *>(dlsym(object.library, KVASIR_CHECKER_SYMBOL));
+  if (object.checks && object.checks->struct_size < sizeof(kvasir_checker))
+    return failed(Code::unsupported,
+                  format("code '%s' checks itself in a way that this runtime does not know",
+                         variant.c_str()));
   if (!functions)
     return object;
   object.entries.reserve(functions->size());
@@ -76,6 +81,7 @@ CodeObject::load(std::string_view bytes, const std::string &variant,
 void CodeObject::swap(CodeObject &other) noexcept {
   std::swap(library, other.library);
   std::swap(file, other.file);
+  std::swap(checks, other.checks);
   std::swap(entries, other.entries);
 }
 

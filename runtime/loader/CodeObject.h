@@ -4,6 +4,7 @@
 #define KVASIR_RUNTIME_LOADER_CODEOBJECT_H
 
 #include "kvasir-c/abi.h"
+#include "kvasir-c/checked.h"
 #include "kvasir/Artifact/Module_generated.h"
 #include "support/Status.h"
 
@@ -29,12 +30,15 @@ public:
 
   /// In the order of Module.functions.
   const std::vector<kvasir_phase_fn> &functions() const { return entries; }
+  /// Of code that checks itself; null for other code.
+  const kvasir_checker *checker() const { return checks; }
 
 private:
   void swap(CodeObject &other) noexcept;
 
   void *library = nullptr;
   int file = -1;
+  const kvasir_checker *checks = nullptr;
   std::vector<kvasir_phase_fn> entries;
 };
 

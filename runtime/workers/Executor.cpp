@@ -48,8 +48,9 @@ struct Executor::Resolver {
 };
 
 Executor::Executor(const Artifact &artifact, const std::vector<kvasir_phase_fn> &functions,
-                   const MemoryPlan &plan, const Memory &memory, WorkerPool &pool, bool profile)
-    : pool(pool), counters(memory.counters) {
+                   const MemoryPlan &plan, const Memory &memory, WorkerPool &pool, bool profile,
+                   std::unique_ptr<Checker> checker)
+    : pool(pool), counters(memory.counters), checker(std::move(checker)) {
   const auto &sources = *artifact.module().programs();
   programs.reserve(sources.size());
   for (uint32_t i = 0; i < sources.size(); ++i) {
@@ -66,6 +67,7 @@ void Executor::compile(const Program &source, const std::vector<kvasir_phase_fn>
                        Resolver resolver) {
   programs.emplace_back();
   CompiledProgram &result = programs.back();
+  result.source = &source;
   result.maxTokens = source.max_tokens();
   result.operands.resize(pool.workers());
   result.ranges.resize(pool.workers());
@@ -97,6 +99,11 @@ void Executor::compileRow(const Row &row, kvasir_phase_fn function, Resolver &re
         addRanges(resolver, *operand, prefetchBytes / compiled.ranges, result);
     }
   }
+  if (checker) {
+    void *checked = checker->addRow(*result.source, row);
+    for (std::vector<void *> &operands : result.operands)
+      operands.push_back(checked);
+  }
   result.rows.push_back(compiled);
 }
 
@@ -116,7 +123,7 @@ void Executor::addRanges(const Resolver &resolver, const Operand &operand, uint6
   }
 }
 
-Logits Executor::run(const kvasir_step_args &step) {
+Result<Logits> Executor::run(const kvasir_step_args &step) {
   size_t chosen = 0;
   while (programs[chosen].maxTokens &&
          programs[chosen].maxTokens < static_cast<uint32_t>(step.tokens))
@@ -126,11 +133,16 @@ Logits Executor::run(const kvasir_step_args &step) {
   program = &programs[chosen];
   timing = profiles.empty() ? nullptr : &profiles[chosen];
   std::memset(counters, 0, program->counterBytes);
+  if (checker)
+    checker->startStep(*program->source, step);
   if (timing)
     lastTime = now();
   pool.run([](void *self, int32_t worker) { static_cast<Executor *>(self)->work(worker); }, this);
   if (timing)
     addTime(program->rows.size() - 1);
+  if (checker)
+    if (Status status = checker->status(); !status)
+      return status;
   return program->logits;
 }
 

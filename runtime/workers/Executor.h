@@ -8,6 +8,7 @@
 #include "kvasir-c/kvasir.h"
 #include "memory/Allocation.h"
 #include "memory/Plan.h"
+#include "workers/Checker.h"
 #include "workers/WorkerPool.h"
 
 namespace kvasir::rt {
@@ -28,11 +29,13 @@ public:
   };
 
   /// `functions` is in the order of Module.functions; everything outlives the
-  /// executor.
+  /// executor. `checker`: for code that checks itself, else null.
   Executor(const Artifact &artifact, const std::vector<kvasir_phase_fn> &functions,
-           const MemoryPlan &plan, const Memory &memory, WorkerPool &pool, bool profile);
+           const MemoryPlan &plan, const Memory &memory, WorkerPool &pool, bool profile,
+           std::unique_ptr<Checker> checker = nullptr);
 
-  Logits run(const kvasir_step_args &args);
+  /// Fails only when code that checks itself has found something; then every later step does.
+  Result<Logits> run(const kvasir_step_args &args);
 
   struct Timing {
     std::vector<kvasir_profile_row> rows;
@@ -53,6 +56,7 @@ private:
     uint32_t ranges;
   };
   struct CompiledProgram {
+    const artifact::Program *source;
     uint32_t maxTokens; // 0: any number
     std::vector<CompiledRow> rows;
     std::vector<std::vector<void *>> operands; // [worker]
@@ -75,6 +79,7 @@ private:
 
   WorkerPool &pool;
   unsigned char *counters;
+  std::unique_ptr<Checker> checker;
   std::vector<CompiledProgram> programs;
   std::vector<Timing> profiles;
   // The step in progress.

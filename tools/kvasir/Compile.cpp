@@ -62,6 +62,8 @@ static std::vector<std::string> provenanceOf(const Options &options) {
   if (compile.activations != "int8")
     add("--activations", compile.activations);
   add("--kv", compile.kvType);
+  if (compile.blockSeed)
+    add("--block-seed", std::to_string(compile.blockSeed));
   add("--from", compile.from);
   if (compile.maxContext)
     add("--max-context", std::to_string(compile.maxContext));
@@ -113,16 +115,19 @@ static void settleVariants(CompileOptions &compile, const std::string &emit) {
   if (!problem.empty())
     fail(exitUsage, "--target: " + problem);
   bool isCPU = compile.target == "cpu", isMLIR = compile.emit == Emit::mlir;
+  bool isHost = isCPU || compile.target.rfind("emulate:", 0) == 0;
   bool isLLVM = compile.emit == Emit::llvm;
   bool ofCPU = compile.emit == Emit::assembly || compile.emit == Emit::object;
   bool ofGPU = compile.emit == Emit::ptx || compile.emit == Emit::cubin;
-  if (isCPU && ofGPU)
+  if (isHost && ofGPU)
     fail(exitUsage, "--emit ptx and cubin belong to --target cuda:ARCHITECTURE");
-  if (!isCPU && !ofGPU && !isLLVM && !isMLIR)
+  if (!isHost && !ofGPU && !isLLVM && !isMLIR)
     fail(exitUsage, "target '" + compile.target +
                         "' has no runtime yet; expected --emit mlir, llvm, ptx or cubin");
   if (!isCPU && compile.naive)
     fail(exitUsage, "--naive is for --target cpu");
+  if (compile.blockSeed && (isCPU || !isHost))
+    fail(exitUsage, "--block-seed is for --target emulate:ARCHITECTURE");
   if (compile.ptxas == "none" && compile.emit == Emit::cubin)
     fail(exitUsage, "--emit cubin needs ptxas, but --ptxas is none");
   settleNames(compile, known);
@@ -383,8 +388,12 @@ int main(int argc, char **argv) {
   app.add_option("-o,--output", options.output, "File to write");
   app.add_option("--target", compileOptions.target,
                  "What it will run on: cpu, or cuda:ARCHITECTURE[+ARCHITECTURE...] such as "
-                 "cuda:sm_90")
+                 "cuda:sm_90, or emulate:ARCHITECTURE: the GPU's kernels, checked, on a CPU")
       ->capture_default_str();
+  app.add_option(
+         "--block-seed", compileOptions.blockSeed,
+         "Of an emulate target: run the blocks of each kernel in an order that this chooses")
+      ->type_name("N");
   app.add_option("--ptxas", compileOptions.ptxas,
                  "NVIDIA's assembler for cubins, or none (default: that of PATH or of the CUDA "
                  "toolkit)")

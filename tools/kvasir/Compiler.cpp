@@ -14,6 +14,7 @@
 #include "kvasir/Pipeline/RegisterAll.h"
 #include "kvasir/Support/GeneratedFile.h"
 #include "kvasir/Target/Codegen.h"
+#include "kvasir/Target/Emulator/Lowering.h"
 #include "kvasir/Tokenizer/Tokenizer.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
@@ -293,6 +294,13 @@ llvm::Expected<std::vector<const target::CPUVariant *>> Compiler::chooseVariants
   auto chosen = target::chooseCPUVariants(options.variants, [&](const target::CPUVariant &variant) {
     return bool(findVariant(*model.module, variant.name));
   });
+  for (auto code : model.module->getOps<mlir::ModuleOp>()) {
+    llvm::StringRef name = code.getName().value_or("");
+    const target::CPUVariant *emulated = target::findEmulatorVariant(name);
+    if (emulated && (options.variants.empty() ||
+                     llvm::is_contained(options.variants, name.substr(name.find(':') + 1))))
+      chosen.push_back(emulated);
+  }
   if (!chosen.empty())
     return chosen;
   std::string wanted = options.variants.empty() ? "a variant known here" : "variant";
@@ -352,7 +360,7 @@ static llvm::Expected<std::vector<CodeObjectInput>>
 linkObjects(llvm::MutableArrayRef<VariantJob> jobs) {
   std::vector<CodeObjectInput> objects;
   for (VariantJob &job : jobs) {
-    auto linked = target::linkSharedObject(job.object);
+    auto linked = target::linkSharedObject(job.object, job.variant->library);
     if (!linked)
       return linked.takeError();
     objects.push_back(
@@ -456,6 +464,10 @@ llvm::Error Compiler::package(CompileOutcome &outcome) {
   return llvm::Error::success();
 }
 
+static bool runsOnHost(const CompileOptions &options) {
+  return !llvm::StringRef(options.target).starts_with("cuda:");
+}
+
 llvm::Error Compiler::run(CompileOutcome &outcome) {
   DiagnosticText diagnostics(&context);
   if (llvm::Error error = readModel()) {
@@ -471,6 +483,7 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
   stage("phases");
   PipelineOptions pipeline;
   pipeline.target = options.target;
+  pipeline.blockSeed = options.blockSeed;
   pipeline.quantize = options.quantize;
   pipeline.quantizeRules = options.quantizeRules;
   pipeline.activations = options.activations;
@@ -487,7 +500,7 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
   if (options.emit == Emit::mlir)
     return emitText(outcome);
   llvm::Error error = options.emit == Emit::artifact ? package(outcome)
-                      : options.target == "cpu"      ? emitCode(outcome)
+                      : runsOnHost(options)          ? emitCode(outcome)
                                                      : emitKernels(*model.module, options, outcome);
   if (!error)
     return error;

@@ -23,6 +23,7 @@ struct CompileOptions {
   std::optional<uint64_t> randomSeed;
   Emit emit = Emit::artifact;
   std::string target = "cpu";             ///< see kvasir/Pipeline/Pipeline.h
+  uint64_t blockSeed = 0;                 ///< order of blocks of an emulated target
   std::string ptxas;                      ///< of cubins; empty: that of PATH or of the CUDA toolkit
   std::string from, until, savePhases;    ///< names of phases, a directory
   std::string quantize;                   ///< encoding of weights stored as floats; empty: none

@@ -55,13 +55,41 @@ def LowerPass : Pass<"kvasir-lower", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [Option<"target", "target", "std::string", "\"cpu\"",
-                        "what code is made for: cpu, or cuda:ARCHITECTURE[+ARCHITECTURE...]">,
+                        "what code is made for: cpu, or cuda: or emulate:ARCHITECTURE[+ARCHITECTURE...]">,
                  ListOption<"variants", "variants", "std::string",
                             "names of the CPU variants that code is made for (default: all)">];
   let dependentDialects = [
     "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect", "::mlir::gpu::GPUDialect",
     "::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect",
     "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+}
+
+def EmulatePass : Pass<"kvasir-emulate", "::mlir::ModuleOp"> {
+  let summary = "make code for the host of CUDA kernels";
+  let description = [{
+    Replaces each `gpu.module` by a nested module of the LLVM dialect in which
+    every access, barrier and operation of a warp is a call of the emulator, which
+    checks it. docs/Rationale/Emulator.md says what a `gpu.module` may hold; ops
+    that the emulator does not know are errors.
+
+    Before:
+    ```mlir
+    gpu.module @sm_90 {
+      llvm.func @rows(%args: !llvm.ptr, %x: !llvm.ptr) attributes {nvvm.kernel, ...} { ... }
+    }
+    ```
+    After:
+    ```mlir
+    module @"emulate:sm_90" {
+      llvm.func internal @rows.thread(%thread: !llvm.ptr, %args: !llvm.ptr, %operands: !llvm.ptr) { ... }
+      llvm.func @rows(%args: !llvm.ptr, %operands: !llvm.ptr, %worker: i32, %workers: i32) { ... }
+    }
+    ```
+  }];
+  let options = [Option<"seed", "seed", "uint64_t", "0",
+                        "order in which blocks of a kernel run; 0: ascending">,
+                 Option<"blocks", "blocks", "int64_t", "16", "most blocks of a kernel">];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
 #endif // KVASIR_PIPELINE_PASSES

@@ -27,12 +27,14 @@ llvm::ArrayRef<Phase> phases();
 /// The names of all phases, for messages: "import, fuse-attention, ...".
 std::string phaseNames();
 
-/// What code is made for: "cpu", or "cuda:" and architectures, "cuda:sm_80+sm_90".
+/// What code is made for: "cpu", "cuda:" and architectures ("cuda:sm_80+sm_90"), or "emulate:" and
+/// the same, kernels of these architectures that run on the host.
 struct Target {
   std::string kind;                       ///< what stands before the colon
   std::vector<std::string> architectures; ///< empty for a CPU
 
-  bool isGPU() const { return kind != "cpu"; }
+  bool isGPU() const { return kind != "cpu"; } ///< as far as schedules and kernels go
+  bool isEmulated() const { return kind == "emulate"; }
 };
 
 /// Reads the name of a target. An error lists what there is.
@@ -41,6 +43,8 @@ llvm::Expected<Target> parseTarget(llvm::StringRef text);
 struct PipelineOptions {
   /// What code is made for, see `Target`.
   std::string target = "cpu";
+  /// Of an emulated target: the order in which blocks run; 0: ascending.
+  uint64_t blockSeed = 0;
   /// Encoding of weights that are stored as floats; empty: they stay floats.
   std::string quantize;
   /// PATTERN=ENCODING, exceptions (see kvasir-quantize).

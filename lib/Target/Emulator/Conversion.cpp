@@ -104,9 +104,8 @@ static LogicalResult lowerFromF8x2(NVVM::ConvertF8x2ToF16x2Op op, Emitter &e) {
 
 static LogicalResult lowerPermute(NVVM::PermuteOp op, Emitter &e) {
   Value high = op.getHi() ? op.getHi() : e.constant(0);
-  return e.replace(
-      e.call("kvasir_emu_permute", e.i32(),
-             {e.constant(int64_t(op.getMode())), op.getLo(), high, op.getSelector()}));
+  return e.replace(e.call("kvasir_emu_permute", e.i32(),
+                          {e.constant(int64_t(op.getMode())), op.getLo(), high, op.getSelector()}));
 }
 
 static LogicalResult lowerDot(NVVM::DotAccumulate4WayOp op, Emitter &e) {
@@ -117,8 +116,8 @@ static LogicalResult lowerDot(NVVM::DotAccumulate4WayOp op, Emitter &e) {
       return LLVM::SExtOp::create(e.b, wide, vector);
     return LLVM::ZExtOp::create(e.b, wide, vector);
   };
-  Value products = LLVM::MulOp::create(e.b, extend(op.getA(), op.getAType()),
-                                       extend(op.getB(), op.getBType()));
+  Value products =
+      LLVM::MulOp::create(e.b, extend(op.getA(), op.getAType()), extend(op.getB(), op.getBType()));
   for (int64_t i = 0; i < 4; ++i)
     sum = LLVM::AddOp::create(e.b, sum, element(products, i, e));
   return e.replace(sum);

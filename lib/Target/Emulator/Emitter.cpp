@@ -111,6 +111,42 @@ Value Emitter::table(ArrayRef<int32_t> values) {
   return LLVM::AddressOfOp::create(b, global);
 }
 
+LLVM::GlobalOp Emitter::findGlobal(StringRef name) {
+  return dyn_cast_or_null<LLVM::GlobalOp>(SymbolTable::lookupSymbolIn(source, name));
+}
+
+LLVM::GlobalOp Emitter::constantGlobal(LLVM::GlobalOp source) {
+  std::string name = ("constant." + source.getSymName()).str();
+  if (auto made = into.lookupSymbol<LLVM::GlobalOp>(name))
+    return made;
+  auto atStart = ImplicitLocOpBuilder::atBlockBegin(source.getLoc(), into.getBody());
+  auto made = LLVM::GlobalOp::create(atStart, source.getGlobalType(), /*isConstant=*/true,
+                                     LLVM::Linkage::Internal, name, source.getValueAttr(),
+                                     source.getAlignment().value_or(0));
+  constants.push_back(made);
+  return made;
+}
+
+void Emitter::writeConstantRanges() {
+  Type range = LLVM::LLVMStructType::getLiteral(b.getContext(), {pointer(), i64()});
+  Type table = LLVM::LLVMArrayType::get(range, constants.size() + 1);
+  b.setInsertionPointToEnd(into.getBody());
+  auto global = LLVM::GlobalOp::create(b, table, /*isConstant=*/true, LLVM::Linkage::External,
+                                       "kvasir_emu_constants", Attribute());
+  global.setVisibility_(LLVM::Visibility::Hidden);
+  b.setInsertionPointToStart(b.createBlock(&global.getInitializerRegion()));
+  Value value = LLVM::ZeroOp::create(b, table);
+  for (auto [index, constant] : llvm::enumerate(constants)) {
+    int64_t at = int64_t(index);
+    value = LLVM::InsertValueOp::create(b, value, LLVM::AddressOfOp::create(b, constant),
+                                        ArrayRef<int64_t>{at, 0});
+    Value bytes = LLVM::ConstantOp::create(
+        b, i64(), b.getI64IntegerAttr(int64_t(sizeOf(constant.getGlobalType()))));
+    value = LLVM::InsertValueOp::create(b, value, bytes, ArrayRef<int64_t>{at, 1});
+  }
+  LLVM::ReturnOp::create(b, value);
+}
+
 LogicalResult Emitter::replace(ValueRange values) {
   op->replaceAllUsesWith(values);
   op->erase();

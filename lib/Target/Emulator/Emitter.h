@@ -21,11 +21,14 @@ struct SharedLayout {
 /// Offsets of the globals that `kernel` refers to. Reports what does not fit the machine.
 mlir::FailureOr<SharedLayout> layOutSharedMemory(mlir::LLVM::LLVMFuncOp kernel, int chip);
 
+/// Bytes of a global.
+uint64_t sizeOf(mlir::Type type);
+
 /// Rewrites the ops of one function. Inserts before the op at hand.
 class Emitter {
 public:
-  Emitter(mlir::ModuleOp into, int chip)
-      : b(into.getLoc(), into.getContext()), chip(chip), into(into) {}
+  Emitter(mlir::Operation *source, mlir::ModuleOp into, int chip)
+      : b(into.getLoc(), into.getContext()), chip(chip), source(source), into(into) {}
 
   /// Starts on another function; `shared` is null in device functions.
   void startFunction(mlir::LLVM::LLVMFuncOp lowered, const SharedLayout *layout);
@@ -63,18 +66,28 @@ public:
   /// A private constant string, ended by a zero.
   mlir::Value text(llvm::StringRef prefix, llvm::StringRef value);
 
+  /// A global of the gpu.module, or null.
+  mlir::LLVM::GlobalOp findGlobal(llvm::StringRef name);
+  /// The module's copy of a constant global of the source, which is made when it is first asked
+  /// for.
+  mlir::LLVM::GlobalOp constantGlobal(mlir::LLVM::GlobalOp source);
+  /// Writes the table of these copies.
+  void writeConstantRanges();
+
   /// Replaces the op at hand by `values` and takes it away.
   mlir::LogicalResult replace(mlir::ValueRange values);
   /// Refuses the op when the machine is older than `least`.
   mlir::LogicalResult needs(int least);
 
 private:
+  mlir::Operation *source; // the gpu.module
   mlir::Operation *op = nullptr;
   mlir::ModuleOp into;
   mlir::LLVM::LLVMFuncOp function;
   mlir::Value scratchSpace;
   llvm::StringMap<mlir::LLVM::LLVMFuncOp> callees;
   unsigned ordinal = 0, texts = 0;
+  llvm::SmallVector<mlir::LLVM::GlobalOp> constants;
 };
 
 /// Lowers the op if it is of the family; otherwise failure with `known` left false.

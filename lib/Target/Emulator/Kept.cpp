@@ -30,8 +30,9 @@ static const llvm::StringSet<> &keptNames() {
       "zext", "sext", "trunc", "fpext", "fptrunc", "sitofp", "uitofp", "fptosi", "fptoui",
       "intr.fptosi.sat", "intr.fptoui.sat", "bitcast", "inttoptr", "ptrtoint",
       // values
-      "mlir.constant", "mlir.undef", "mlir.poison", "mlir.zero", "select", "freeze", "getelementptr",
-      "extractvalue", "insertvalue", "extractelement", "insertelement", "shufflevector"};
+      "mlir.constant", "mlir.undef", "mlir.poison", "mlir.zero", "select", "freeze",
+      "getelementptr", "extractvalue", "insertvalue", "extractelement", "insertelement",
+      "shufflevector"};
   return names;
 }
 

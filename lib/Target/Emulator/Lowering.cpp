@@ -14,7 +14,7 @@ namespace {
 class ModuleLowering {
 public:
   ModuleLowering(gpu::GPUModuleOp source, ModuleOp into, int chip, const EmulatorOptions &options)
-      : source(source), into(into), e(into, chip), options(options) {}
+      : source(source), into(into), e(source, into, chip), options(options) {}
   LogicalResult run();
 
 private:
@@ -62,6 +62,8 @@ static int64_t product(ArrayRef<int32_t> values) {
   return result;
 }
 
+static constexpr StringRef itemsName = "kvasir.items", gridName = "kvasir.grid";
+
 /// What a kernel must say, see docs/Rationale/Emulator.md.
 static LogicalResult checkKernel(LLVM::LLVMFuncOp kernel) {
   StringRef blockName = NVVM::NVVMDialect::getReqntidAttrName();
@@ -70,9 +72,12 @@ static LogicalResult checkKernel(LLVM::LLVMFuncOp kernel) {
   if (threads < 32 || threads > 1024 || threads % 32)
     return kernel.emitOpError() << "has " << threads << " threads per block ('" << blockName
                                 << "'), expected a multiple of 32 up to 1024";
-  auto grid = kernel->getAttrOfType<DenseI32ArrayAttr>("kvasir.grid");
-  if (!grid || product(grid.asArrayRef()) < 1)
-    return kernel.emitOpError("has no blocks; expected an attribute 'kvasir.grid' with their number");
+  auto grid = kernel->getAttrOfType<DenseI32ArrayAttr>(gridName);
+  auto items = kernel->getAttrOfType<DenseI64ArrayAttr>(itemsName);
+  if (!(items && items.size() == 4) && (!grid || product(grid.asArrayRef()) < 1))
+    return kernel.emitOpError(
+        "has no blocks; expected an attribute 'kvasir.items' or 'kvasir.grid' "
+        "that says how many");
   for (Type type : kernel.getArgumentTypes())
     if (!isa<LLVM::LLVMPointerType>(type))
       return kernel.emitOpError() << "has an argument of type " << type
@@ -88,8 +93,8 @@ LogicalResult ModuleLowering::lowerCall(LLVM::CallOp call) {
   if (!target)
     return call.emitOpError("is not to a function of the module, which is all that a kernel may "
                             "call");
-  call.getCalleeOperandsMutable().assign(
-      llvm::to_vector(llvm::concat<Value>(SmallVector<Value>{e.thread()}, call.getCalleeOperands())));
+  call.getCalleeOperandsMutable().assign(llvm::to_vector(
+      llvm::concat<Value>(SmallVector<Value>{e.thread()}, call.getCalleeOperands())));
   return success();
 }
 
@@ -126,9 +131,9 @@ LogicalResult ModuleLowering::lowerBody(LLVM::LLVMFuncOp function) {
 LLVM::LLVMFuncOp ModuleLowering::makeBody(LLVM::LLVMFuncOp kernel) {
   e.b.setInsertionPointToEnd(into.getBody());
   Type pointer = e.pointer();
-  auto body = LLVM::LLVMFuncOp::create(e.b, bodyName(kernel.getName()),
-                                       functionType({pointer, pointer, pointer}),
-                                       LLVM::Linkage::Internal);
+  auto body =
+      LLVM::LLVMFuncOp::create(e.b, bodyName(kernel.getName()),
+                               functionType({pointer, pointer, pointer}), LLVM::Linkage::Internal);
   Block *entry = body.addEntryBlock(e.b);
   e.b.setInsertionPointToStart(entry);
   SmallVector<Value> arguments;
@@ -186,23 +191,23 @@ LogicalResult ModuleLowering::lowerDeviceFunction(LLVM::LLVMFuncOp function) {
 /// emulator::Kernel.
 Type ModuleLowering::descriptionType() {
   Type three = LLVM::LLVMArrayType::get(e.i32(), 3);
-  return LLVM::LLVMStructType::getLiteral(e.b.getContext(),
-                                          {e.pointer(), e.pointer(), three, three, e.i32(), e.i32(),
-                                           e.i32(), e.i32(), e.i64()});
+  return LLVM::LLVMStructType::getLiteral(
+      e.b.getContext(), {e.pointer(), e.pointer(), three, three, e.i32(), e.i32(), e.i32(), e.i32(),
+                         e.i64(), LLVM::LLVMArrayType::get(e.i64(), 4), e.i64()});
 }
-static_assert(sizeof(Kernel) == 64 && offsetof(Kernel, staticShared) == 40 &&
-              offsetof(Kernel, seed) == 56);
+static_assert(sizeof(Kernel) == 104 && offsetof(Kernel, staticShared) == 40 &&
+              offsetof(Kernel, seed) == 56 && offsetof(Kernel, items) == 64);
 
 void ModuleLowering::makeDescription(LLVM::LLVMFuncOp kernel, const SharedLayout &layout) {
   SmallVector<int32_t> block = three(kernel, NVVM::NVVMDialect::getReqntidAttrName());
-  SmallVector<int32_t> grid = three(kernel, "kvasir.grid");
+  SmallVector<int32_t> grid = three(kernel, gridName);
   limits.threads = std::max<uint32_t>(limits.threads, product(block));
   limits.shared = std::max<uint32_t>(limits.shared, layout.staticBytes + layout.dynamicBytes);
 
   e.b.setInsertionPointToEnd(into.getBody());
-  auto global = LLVM::GlobalOp::create(e.b, descriptionType(), /*isConstant=*/true,
-                                       LLVM::Linkage::Internal, descriptionName(kernel.getName()),
-                                       Attribute());
+  auto global =
+      LLVM::GlobalOp::create(e.b, descriptionType(), /*isConstant=*/true, LLVM::Linkage::Internal,
+                             descriptionName(kernel.getName()), Attribute());
   e.b.setInsertionPointToStart(e.b.createBlock(&global.getInitializerRegion()));
   Value value = LLVM::PoisonOp::create(e.b, descriptionType());
   auto set = [&](ArrayRef<int64_t> at, Value part) {
@@ -218,7 +223,14 @@ void ModuleLowering::makeDescription(LLVM::LLVMFuncOp kernel, const SharedLayout
   set({5}, e.constant(int64_t(layout.dynamicBytes)));
   set({6}, e.constant(int64_t(kernel.getFunctionType().getNumParams()) - 1));
   set({7}, e.constant(e.waitsForGrid));
-  set({8}, LLVM::ConstantOp::create(e.b, e.i64(), e.b.getI64IntegerAttr(int64_t(options.seed))));
+  auto wide = [&](int64_t number) -> Value {
+    return LLVM::ConstantOp::create(e.b, e.i64(), e.b.getI64IntegerAttr(number));
+  };
+  set({8}, wide(int64_t(options.seed)));
+  auto items = kernel->getAttrOfType<DenseI64ArrayAttr>(itemsName);
+  for (int64_t i = 0; i < 4; ++i)
+    set({9, i}, wide(items ? items[i] : -1));
+  set({10}, wide(options.blocks));
   LLVM::ReturnOp::create(e.b, value);
 }
 
@@ -226,8 +238,8 @@ void ModuleLowering::makeDescription(LLVM::LLVMFuncOp kernel, const SharedLayout
 void ModuleLowering::makePhase(LLVM::LLVMFuncOp kernel) {
   e.b.setInsertionPointToEnd(into.getBody());
   Type pointer = e.pointer(), i32 = e.i32();
-  auto phase = LLVM::LLVMFuncOp::create(e.b, kernel.getName(),
-                                        functionType({pointer, pointer, i32, i32}));
+  auto phase =
+      LLVM::LLVMFuncOp::create(e.b, kernel.getName(), functionType({pointer, pointer, i32, i32}));
   Block *entry = phase.addEntryBlock(e.b);
   e.b.setInsertionPointToStart(entry);
   SmallVector<Value> arguments = {
@@ -243,9 +255,10 @@ void ModuleLowering::makeLimits() {
   std::array<int32_t, 3> values = {int32_t(limits.threads), int32_t(limits.shared),
                                    int32_t(limits.partialBarriers)};
   auto shaped = RankedTensorType::get({3}, e.i32());
-  auto global = LLVM::GlobalOp::create(e.b, LLVM::LLVMArrayType::get(e.i32(), 3),
-                                       /*isConstant=*/true, LLVM::Linkage::External,
-                                       "kvasir_emu_limits", DenseElementsAttr::get(shaped, ArrayRef<int32_t>(values)));
+  auto global =
+      LLVM::GlobalOp::create(e.b, LLVM::LLVMArrayType::get(e.i32(), 3),
+                             /*isConstant=*/true, LLVM::Linkage::External, "kvasir_emu_limits",
+                             DenseElementsAttr::get(shaped, ArrayRef<int32_t>(values)));
   global.setVisibility_(LLVM::Visibility::Hidden);
 }
 
@@ -275,6 +288,7 @@ LogicalResult ModuleLowering::run() {
   for (LLVM::LLVMFuncOp kernel : kernels)
     good &= succeeded(lowerKernel(kernel));
   makeLimits();
+  e.writeConstantRanges();
   return success(good);
 }
 

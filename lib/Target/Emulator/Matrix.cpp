@@ -95,11 +95,10 @@ struct Kind {
 static const Kind *findKind(Element element) {
   static constexpr uint32_t halves[] = {8, 16}, singles[] = {4, 8}, bytes[] = {16, 32},
                             eights[] = {32};
-  static const Kind kinds[] = {
-      {Element::f16, 16, 75, halves}, {Element::bf16, 16, 80, halves},
-      {Element::tf32, 32, 80, singles}, {Element::s8, 8, 80, bytes},
-      {Element::u8, 8, 80, bytes},    {Element::e4m3, 8, 89, eights},
-      {Element::e5m2, 8, 89, eights}};
+  static const Kind kinds[] = {{Element::f16, 16, 75, halves},   {Element::bf16, 16, 80, halves},
+                               {Element::tf32, 32, 80, singles}, {Element::s8, 8, 80, bytes},
+                               {Element::u8, 8, 80, bytes},      {Element::e4m3, 8, 89, eights},
+                               {Element::e5m2, 8, 89, eights}};
   const Kind *found =
       llvm::find_if(kinds, [&](const Kind &kind) { return kind.element == element; });
   return found == std::end(kinds) ? nullptr : found;
@@ -120,8 +119,9 @@ static std::optional<MatrixMultiply> describe(std::optional<Element> a, std::opt
   if (!a || !b || !accumulator)
     return std::nullopt;
   const Kind *kind = findKind(*a), *other = findKind(*b);
-  bool sameKind = kind && other && (a == b || (kind->bits == 8 && other->bits == 8 &&
-                                               isInteger(*a) == isInteger(*b)));
+  bool sameKind =
+      kind && other &&
+      (a == b || (kind->bits == 8 && other->bits == 8 && isInteger(*a) == isInteger(*b)));
   if (!sameKind || !llvm::is_contained(kind->k, k))
     return std::nullopt;
   bool accumulates = isInteger(*a) ? accumulator == Element::s32
@@ -167,8 +167,8 @@ static LogicalResult emitMultiply(Operation *op, std::optional<MatrixMultiply> s
 static LogicalResult lowerIntrinsic(LLVM::CallIntrinsicOp op, Emitter &e, bool &known) {
   StringRef name = op.getIntrin();
   ValueRange arguments = op.getArgs();
-  known = name.consume_front("llvm.nvvm.mma.m16n8k32.row.col.f32.") &&
-          name.consume_back(".f32") && arguments.size() == 10 && op->getNumResults() == 1;
+  known = name.consume_front("llvm.nvvm.mma.m16n8k32.row.col.f32.") && name.consume_back(".f32") &&
+          arguments.size() == 10 && op->getNumResults() == 1;
   if (!known)
     return failure();
   auto [a, b] = name.split('.');

@@ -91,11 +91,20 @@ static LogicalResult lowerCast(LLVM::AddrSpaceCastOp op, Emitter &e) {
 }
 
 static LogicalResult lowerAddressOf(LLVM::AddressOfOp op, Emitter &e) {
+  auto constant = e.findGlobal(op.getGlobalName());
+  if (constant && constant.getConstant() && constant.getValueAttr() &&
+      constant.getAddrSpace() <= Space::global) {
+    Value address = LLVM::AddressOfOp::create(e.b, e.constantGlobal(constant));
+    if (address.getType() != op.getType())
+      address = LLVM::AddrSpaceCastOp::create(e.b, op.getType(), address);
+    return e.replace(address);
+  }
   if (!e.shared)
     return op.emitOpError("is in a device function; only kernels may name shared memory");
   auto found = e.shared->offsets.find(op.getGlobalName());
   if (found == e.shared->offsets.end())
-    return op.emitOpError("is not that of shared memory, the only globals that the emulator knows");
+    return op.emitOpError(
+        "is not that of shared memory or of a constant, the only globals that the emulator knows");
   Value offset =
       LLVM::ConstantOp::create(e.b, e.i64(), e.b.getI64IntegerAttr(int64_t(found->second)));
   return e.replace(LLVM::IntToPtrOp::create(e.b, op.getType(), offset).getResult());

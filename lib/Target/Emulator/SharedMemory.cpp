@@ -27,7 +27,7 @@ static uint64_t mostShared(int chip) {
 }
 static constexpr uint64_t mostStatic = 48 << 10;
 
-static uint64_t sizeOf(Type type) {
+uint64_t sizeOf(Type type) {
   if (auto array = dyn_cast<LLVM::LLVMArrayType>(type))
     return array.getNumElements() * sizeOf(array.getElementType());
   if (auto vector = dyn_cast<VectorType>(type))
@@ -75,7 +75,8 @@ FailureOr<SharedLayout> layOutSharedMemory(LLVM::LLVMFuncOp kernel, int chip) {
   }
   if (layout.staticBytes > mostStatic)
     return kernel.emitOpError() << "has " << layout.staticBytes
-                                << " bytes of static shared memory, expected at most " << mostStatic;
+                                << " bytes of static shared memory, expected at most "
+                                << mostStatic;
   layout.staticBytes = llvm::alignTo(layout.staticBytes, dynamic ? alignmentOf(dynamic) : 16);
   if (dynamic)
     layout.offsets[dynamic.getSymName()] = layout.staticBytes;

@@ -30,11 +30,11 @@ static Value orZero(Value value, Emitter &e) { return value ? value : e.constant
 
 static LogicalResult lowerBarrierOp(NVVM::BarrierOp op, Emitter &e) {
   e.partialBarriers |= op.getNumberOfThreads() != nullptr;
-  Value result = e.call("kvasir_emu_barrier", e.i32(),
-                        {e.thread(), orZero(op.getBarrierId(), e),
-                         orZero(op.getNumberOfThreads(), e),
-                         e.constant(int64_t(convert(op.getReductionOp()))),
-                         orZero(op.getReductionPredicate(), e), e.where()});
+  Value result =
+      e.call("kvasir_emu_barrier", e.i32(),
+             {e.thread(), orZero(op.getBarrierId(), e), orZero(op.getNumberOfThreads(), e),
+              e.constant(int64_t(convert(op.getReductionOp()))),
+              orZero(op.getReductionPredicate(), e), e.where()});
   return op.getRes() ? e.replace(result) : e.replace({});
 }
 
@@ -141,9 +141,9 @@ static Vote convert(NVVM::VoteSyncKind kind) {
 
 static LogicalResult lowerVote(NVVM::VoteSyncOp op, Emitter &e) {
   Value predicate = LLVM::ZExtOp::create(e.b, e.i32(), op.getPred());
-  Value result = e.call("kvasir_emu_vote", e.i32(),
-                        {e.thread(), e.constant(int64_t(convert(op.getKind()))), op.getMask(),
-                         predicate, e.where()});
+  Value result = e.call(
+      "kvasir_emu_vote", e.i32(),
+      {e.thread(), e.constant(int64_t(convert(op.getKind()))), op.getMask(), predicate, e.where()});
   if (op.getType() != e.i32())
     result = LLVM::TruncOp::create(e.b, op.getType(), result);
   return e.replace(result);
@@ -181,10 +181,10 @@ static LogicalResult lowerReduction(NVVM::ReduxOp op, Emitter &e) {
     return op.emitOpError("has a kind that the emulator does not know");
   if (failed(e.needs(op.getType().isF32() ? 100 : 80)))
     return failure();
-  Value result = e.call("kvasir_emu_reduce", e.i32(),
-                        {e.thread(), e.constant(int64_t(*kind)), op.getMaskAndClamp(),
-                         e.toBits(op.getVal()), e.constant(op.getAbs() | op.getNan() << 1),
-                         e.where()});
+  Value result =
+      e.call("kvasir_emu_reduce", e.i32(),
+             {e.thread(), e.constant(int64_t(*kind)), op.getMaskAndClamp(), e.toBits(op.getVal()),
+              e.constant(op.getAbs() | op.getNan() << 1), e.where()});
   return e.replace(e.fromBits(result, op.getType()));
 }
 

@@ -20,9 +20,8 @@ using namespace kvasir::test;
 Emulated::Emulated(const std::string &text, const EmulatorOptions &options) {
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   context.loadDialect<mlir::LLVM::LLVMDialect, mlir::NVVM::NVVMDialect, mlir::gpu::GPUDialect>();
-  mlir::ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
-    failure += diagnostic.str() + "\n";
-  });
+  mlir::ScopedDiagnosticHandler handler(
+      &context, [&](mlir::Diagnostic &diagnostic) { failure += diagnostic.str() + "\n"; });
   auto module = mlir::parseSourceString<mlir::ModuleOp>(text, &context, "kernel.mlir");
   if (!module)
     return;
@@ -108,5 +107,6 @@ llvm.func @k(%args: !llvm.ptr, %in: !llvm.ptr, %out: !llvm.ptr) attributes {nvvm
   %tid = nvvm.read.ptx.sreg.tid.x : i32
   %in_at = llvm.getelementptr %in[%tid] : (!llvm.ptr, i32) -> !llvm.ptr, i32
   %out_at = llvm.getelementptr %out[%tid] : (!llvm.ptr, i32) -> !llvm.ptr, i32
-)" + body + "\n  llvm.return\n}\n}\n";
+)" + body +
+         "\n  llvm.return\n}\n}\n";
 }

@@ -107,10 +107,11 @@ llvm.store %v, %out_at : i32, !llvm.ptr)";
   };
   EXPECT_EQ(finding(with("%other = llvm.xor %tid, %one : i32")), "");
   // Warps run one after the other here, so the second finds what the first wrote.
-  EXPECT_THAT(finding(with("%thirty = llvm.mlir.constant(31 : i32) : i32\n"
-                           "%other = llvm.and %tid, %thirty : i32")),
-              HasSubstr("thread (63, 0, 0), llvm.load #: race on shared memory: it reads the byte at "
-                        "offset 124, which thread (31, 0, 0) has written"));
+  EXPECT_THAT(
+      finding(with("%thirty = llvm.mlir.constant(31 : i32) : i32\n"
+                   "%other = llvm.and %tid, %thirty : i32")),
+      HasSubstr("thread (63, 0, 0), llvm.load #: race on shared memory: it reads the byte at "
+                "offset 124, which thread (31, 0, 0) has written"));
 }
 
 TEST(Faults, ShufflesDoNotOrderMemory) {
@@ -356,13 +357,14 @@ TEST(Faults, WrongWaitCount) {
 TEST(Faults, AWaitIsForTheOwnCopiesOnly) {
   // Lanes meet at a shuffle, so that the others have waited for their copies, too.
   std::string other = "%all = llvm.mlir.constant(-1 : i32) : i32\n%w = nvvm.shfl.sync bfly %all, "
-                      "%tid, %one, %one : i32 -> i32\n%o = llvm.xor %tid, %one : i32\n%there = llvm.getelementptr %s[%o] : (!llvm.ptr<3>, i32) -> "
+                      "%tid, %one, %one : i32 -> i32\n%o = llvm.xor %tid, %one : i32\n%there = "
+                      "llvm.getelementptr %s[%o] : (!llvm.ptr<3>, i32) -> "
                       "!llvm.ptr<3>, i32\n";
-  EXPECT_EQ(
-      finding(ring("nvvm.cp.async.wait.group 1", other + "nvvm.barrier0", "%there"), 64), "");
-  EXPECT_THAT(finding(ring("nvvm.cp.async.wait.group 1", other, "%there"), 64),
-              HasSubstr("thread (31, 0, 0), llvm.load #: race on shared memory: it reads the byte at "
-                        "offset 120, which thread (30, 0, 0) has written"));
+  EXPECT_EQ(finding(ring("nvvm.cp.async.wait.group 1", other + "nvvm.barrier0", "%there"), 64), "");
+  EXPECT_THAT(
+      finding(ring("nvvm.cp.async.wait.group 1", other, "%there"), 64),
+      HasSubstr("thread (31, 0, 0), llvm.load #: race on shared memory: it reads the byte at "
+                "offset 120, which thread (30, 0, 0) has written"));
 }
 
 TEST(Faults, AStageIsOverwrittenBeforeItsReadersAreDone) {

@@ -95,10 +95,11 @@ std::string list(const std::string &prefix, int from, int count) {
 std::string kernelText(const Multiply &m) {
   bool half = std::string(m.accumulator) == "vector<2xf16>";
   int a = m.fragments.countA * m.bits / 32, b = m.fragments.countB * m.bits / 32, c = half ? 2 : 4;
-  std::string body = "%ten = llvm.mlir.constant(10 : i32) : i32\n%four = llvm.mlir.constant(4 : "
-                     "i32) : i32\n%ai = llvm.mul %tid, %ten : i32\n%oi = llvm.mul %tid, %four : i32\n"
-                     "%ap = llvm.getelementptr %in[%ai] : (!llvm.ptr, i32) -> !llvm.ptr, i32\n"
-                     "%op = llvm.getelementptr %out[%oi] : (!llvm.ptr, i32) -> !llvm.ptr, i32\n";
+  std::string body =
+      "%ten = llvm.mlir.constant(10 : i32) : i32\n%four = llvm.mlir.constant(4 : "
+      "i32) : i32\n%ai = llvm.mul %tid, %ten : i32\n%oi = llvm.mul %tid, %four : i32\n"
+      "%ap = llvm.getelementptr %in[%ai] : (!llvm.ptr, i32) -> !llvm.ptr, i32\n"
+      "%op = llvm.getelementptr %out[%oi] : (!llvm.ptr, i32) -> !llvm.ptr, i32\n";
   auto load = [&](int from, int count, const std::string &type) {
     for (int i = from; i < from + count; ++i) {
       std::string n = std::to_string(i);
@@ -115,17 +116,17 @@ std::string kernelText(const Multiply &m) {
     result += (i ? ", " : "") + std::string(m.accumulator);
   result += ")>";
   if (*m.type == 'e') // the dialect's op knows no FP8
-    body += "%d = llvm.call_intrinsic \"llvm.nvvm.mma.m16n8k32.row.col.f32." +
-            std::string(m.type) + "." + m.typeB + ".f32\"(" + list("r", 0, 10) +
+    body += "%d = llvm.call_intrinsic \"llvm.nvvm.mma.m16n8k32.row.col.f32." + std::string(m.type) +
+            "." + m.typeB + ".f32\"(" + list("r", 0, 10) +
             ") : (i32, i32, i32, i32, i32, i32, f32, f32, f32, f32) -> " + result + "\n";
   else
     body += "%d = nvvm.mma.sync A[" + list("r", 0, a) + "] B[" + list("r", 4, b) + "] C[" +
-          list("r", 6, c) +
-          "] {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, "
-          "multiplicandAPtxType = #nvvm.mma_type<" +
-          m.type + ">, multiplicandBPtxType = #nvvm.mma_type<" + m.typeB + ">, " + m.extra +
-          "shape = #nvvm.shape<m = 16, n = 8, k = " + std::to_string(m.fragments.k) + ">} : (" +
-          m.operand + ", " + m.operand + ", " + m.accumulator + ") -> " + result + "\n";
+            list("r", 6, c) +
+            "] {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, "
+            "multiplicandAPtxType = #nvvm.mma_type<" +
+            m.type + ">, multiplicandBPtxType = #nvvm.mma_type<" + m.typeB + ">, " + m.extra +
+            "shape = #nvvm.shape<m = 16, n = 8, k = " + std::to_string(m.fragments.k) + ">} : (" +
+            m.operand + ", " + m.operand + ", " + m.accumulator + ") -> " + result + "\n";
   for (int i = 0; i < c; ++i) {
     std::string n = std::to_string(i);
     body += "%d" + n + " = llvm.extractvalue %d[" + n + "] : " + result + "\n%o" + n +
@@ -183,7 +184,9 @@ TEST_P(MmaTest, IsAMatrixProduct) {
     for (int i = 0; i < 4; ++i) {
       float value = matrices.c[rowC(g, i)][columnC(t, i)];
       put(lane, 6, i, half ? 16 : 32,
-          half ? f16Of(value) : integer ? uint32_t(int(value)) : asBits(value));
+          half      ? f16Of(value)
+          : integer ? uint32_t(int(value))
+                    : asBits(value));
     }
   }
   Emulated code(kernelText(m));
@@ -244,8 +247,8 @@ TEST(Mma, AddsInAscendingOrderWithOneRoundingEach) {
   // Row 0 of A: 1, 1, ...; column 0 of B: 2^24, 1, 1, -2^24. From the left in f32, each 1 added to
   // 2^24 is lost to rounding (ties to even).
   std::vector<uint32_t> in(32 * 10);
-  in[0] = in[10] = 0x3f803f80;           // A: k = 0, 1 in lane 0; k = 2, 3 in lane 1
-  in[4] = 0x3f800000 | 0x4b80;           // B: k = 0: 2^24, k = 1: 1
+  in[0] = in[10] = 0x3f803f80;                  // A: k = 0, 1 in lane 0; k = 2, 3 in lane 1
+  in[4] = 0x3f800000 | 0x4b80;                  // B: k = 0: 2^24, k = 1: 1
   in[10 + 4] = uint32_t(0xcb80) << 16 | 0x3f80; // k = 2: 1, k = 3: -2^24
   Multiply m = {"", "bf16", "bf16", halves8, 16, bf16Of, bf16Of, "i32", "f32"};
   EXPECT_EQ(firstElement(m, in), asBits(0.0f));
@@ -281,8 +284,9 @@ uint32_t registerOf(int lane, int m, bool transposed) {
 }
 
 std::string structOf(int count) {
-  return count == 1 ? "i32" : count == 2 ? "!llvm.struct<(i32, i32)>"
-                                         : "!llvm.struct<(i32, i32, i32, i32)>";
+  return count == 1   ? "i32"
+         : count == 2 ? "!llvm.struct<(i32, i32)>"
+                      : "!llvm.struct<(i32, i32, i32, i32)>";
 }
 
 TEST(LoadMatrix, OfOneTwoAndFour) {
@@ -309,8 +313,8 @@ nvvm.barrier0
       std::vector<uint32_t> in(128), out(128);
       for (int lane = 0; lane < 32; ++lane)
         for (int i = 0; i < 4; ++i)
-          in[lane * 4 + i] = code(lane / 8, lane % 8, 2 * i) |
-                             code(lane / 8, lane % 8, 2 * i + 1) << 16;
+          in[lane * 4 + i] = code(lane / 8, lane % 8, 2 * i) | code(lane / 8, lane % 8, 2 * i + 1)
+                                                                   << 16;
       Emulated code(KernelText{body, rows}.str());
       ASSERT_EQ(code.failure, "");
       ASSERT_EQ(code.run("k", {in, out}), "");
@@ -354,8 +358,8 @@ TEST(StoreMatrix, OfOneTwoAndFour) {
       ASSERT_EQ(emulated.run("k", {in, out}), "");
       for (int lane = 0; lane < 8 * count; ++lane)
         for (int i = 0; i < 4; ++i)
-          EXPECT_EQ(out[lane * 4 + i], code(lane / 8, lane % 8, 2 * i) |
-                                           code(lane / 8, lane % 8, 2 * i + 1) << 16);
+          EXPECT_EQ(out[lane * 4 + i],
+                    code(lane / 8, lane % 8, 2 * i) | code(lane / 8, lane % 8, 2 * i + 1) << 16);
     }
 }
 

@@ -21,12 +21,13 @@ std::vector<uint32_t> counting(size_t count, uint32_t from = 0) {
   return values;
 }
 
-const char *shared = "llvm.mlir.global internal @pad() {addr_space = 3 : i32, alignment = 4 : i64} "
-                     ": !llvm.array<3 x i8>\n"
-                     "llvm.mlir.global internal @s() {addr_space = 3 : i32, alignment = 64 : i64} : "
-                     "!llvm.array<64 x i32>\n"
-                     "llvm.mlir.global external @d() {addr_space = 3 : i32, alignment = 128 : i64} "
-                     ": !llvm.array<0 x i8>\n";
+const char *shared =
+    "llvm.mlir.global internal @pad() {addr_space = 3 : i32, alignment = 4 : i64} "
+    ": !llvm.array<3 x i8>\n"
+    "llvm.mlir.global internal @s() {addr_space = 3 : i32, alignment = 64 : i64} : "
+    "!llvm.array<64 x i32>\n"
+    "llvm.mlir.global external @d() {addr_space = 3 : i32, alignment = 128 : i64} "
+    ": !llvm.array<0 x i8>\n";
 const char *dynamic = ", kvasir.dynamic_shared = 512 : i64";
 
 TEST(Memory, SharedMemoryIsLaidOutByAlignment) {
@@ -116,8 +117,10 @@ TEST(CopyAsync, OfEverySizeAndWithZeros) {
     Emulated code(KernelText{R"(
 %one = llvm.mlir.constant(1 : i32) : i32
 %zero = llvm.mlir.constant(0 : i32) : i32
-%words = llvm.mlir.constant()" + w + R"( : i32) : i32
-%size = llvm.mlir.constant()" + n + R"( : i32) : i32
+%words = llvm.mlir.constant()" + w +
+                                 R"( : i32) : i32
+%size = llvm.mlir.constant()" + n +
+                                 R"( : i32) : i32
 %far = llvm.mlir.constant(1048576 : i32) : i32
 %first = llvm.mul %tid, %words : i32
 %bit = llvm.and %tid, %one : i32
@@ -144,6 +147,25 @@ nvvm.cp.async.wait.group 0
     for (size_t i = 0; i < out.size(); ++i)
       EXPECT_EQ(out[i], i / words % 2 ? 0 : in[i]) << i << " of copies of " << bytes;
   }
+}
+
+TEST(Memory, ConstantsAreReadOnly) {
+  std::string constant = "llvm.mlir.global internal constant @t(dense<[3, 5, 7]> : tensor<3xi32>) "
+                         "{addr_space = 1 : i32} : !llvm.array<3 x i32>\n";
+  std::string place = "%t = llvm.mlir.addressof @t : !llvm.ptr<1>\n%p = llvm.getelementptr %t[2] : "
+                      "(!llvm.ptr<1>) -> !llvm.ptr<1>, i32\n";
+  std::vector<uint32_t> in(32), out(32);
+  EXPECT_EQ(Emulated(KernelText{place + "%v = llvm.load %p : !llvm.ptr<1> -> i32\n"
+                                        "llvm.store %v, %out_at : i32, !llvm.ptr",
+                                constant}
+                         .str())
+                .run("k", {in, out}),
+            "");
+  EXPECT_EQ(out[9], 7u);
+  EXPECT_THAT(
+      Emulated(KernelText{place + "llvm.store %tid, %p : i32, !llvm.ptr<1>", constant}.str())
+          .run("k", {in, out}),
+      HasSubstr("read-only"));
 }
 
 TEST(Memory, DeviceFunctions) {
@@ -219,7 +241,7 @@ llvm.br ^end
 )"};
   text.blocks = blocks;
   std::vector<uint32_t> in(32), out(std::max(blocks, 32));
-  Emulated code(text.str(), {seed});
+  Emulated code(text.str(), {.seed = seed});
   EXPECT_EQ(code.failure, "");
   EXPECT_EQ(code.run("k", {in, out}), "");
   EXPECT_EQ(in[0], uint32_t(blocks));
@@ -243,6 +265,30 @@ TEST(Blocks, RunInAnOrderThatTheSeedChooses) {
       EXPECT_NE(orders[0], ascending);
       EXPECT_NE(orders[0], orders[1]);
     }
+  }
+}
+
+TEST(Blocks, AsManyAsTheStepHasItems) {
+  // Each block stores the number of blocks.
+  std::string body = R"(
+%block = nvvm.read.ptx.sreg.ctaid.x : i32
+%blocks = nvvm.read.ptx.sreg.nctaid.x : i32
+%at = llvm.getelementptr %out[%block] : (!llvm.ptr, i32) -> !llvm.ptr, i32
+%old = llvm.atomicrmw umax %at, %blocks monotonic : !llvm.ptr, i32)";
+  std::string text = KernelText{body}.str();
+  std::string grid = "kvasir.grid = array<i32: 1, 1, 1>";
+  text.replace(text.find(grid), grid.size(), "kvasir.items = array<i64: 1, 2, 3, 4>");
+  kvasir_step_args args = {};
+  args.tokens = 3;
+  args.rows = 2;
+  args.blocks = 1; // 1 + 6 + 6 + 4
+  for (int64_t most : {100, 5}) {
+    std::vector<uint32_t> in(32), out(32);
+    Emulated code(text, {.seed = 1, .blocks = most});
+    ASSERT_EQ(code.run("k", {in, out}, &args), "");
+    uint32_t expected = most == 100 ? 17 : 5;
+    for (uint32_t i = 0; i < 32; ++i)
+      EXPECT_EQ(out[i], i < expected ? expected : 0) << i;
   }
 }
 

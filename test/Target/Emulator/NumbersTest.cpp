@@ -111,8 +111,8 @@ TEST(Numbers, FloatsToEightBits) {
       double a = eightBits(code, format == e4m3 ? 4 : 5);
       double b = eightBits(code + 1, format == e4m3 ? 4 : 5);
       float middle = float((a + b) / 2);
-      for (float value : {float(a), middle, std::nextafterf(middle, 0),
-                          std::nextafterf(middle, 1e9f)})
+      for (float value :
+           {float(a), middle, std::nextafterf(middle, 0), std::nextafterf(middle, 1e9f)})
         values.push_back(-value);
     }
     auto out = map(std::string("%one = llvm.mlir.constant(1.0 : f32) : f32\n%c = "
@@ -179,18 +179,22 @@ TEST(Numbers, PermutedBytes) {
   const Case cases[] = {
       {"default", 0x3210, 0x76543210}, {"default", 0x7654, 0xfedcba98},
       {"default", 0x0123, 0x10325476}, {"default", 0x8f30, 0x00ff7610}, // signs of bytes 0, 7
-      {"f4e", 0, 0x76543210}, {"f4e", 1, 0x98765432}, {"f4e", 3, 0xdcba9876},
-      {"b4e", 0, 0xbadcfe10}, {"b4e", 1, 0xdcfe1032}, {"b4e", 3, 0x10325476},
-      {"rc8", 2, 0x54545454}, {"ecl", 0, 0x76543210}, {"ecl", 2, 0x76545454},
-      {"ecr", 0, 0x10101010}, {"ecr", 2, 0x54543210}, {"ecr", 3, 0x76543210},
-      {"rc16", 0, 0x32103210}, {"rc16", 1, 0x76547654}, {"rc16", 2, 0x32103210}};
+      {"f4e", 0, 0x76543210},          {"f4e", 1, 0x98765432},
+      {"f4e", 3, 0xdcba9876},          {"b4e", 0, 0xbadcfe10},
+      {"b4e", 1, 0xdcfe1032},          {"b4e", 3, 0x10325476},
+      {"rc8", 2, 0x54545454},          {"ecl", 0, 0x76543210},
+      {"ecl", 2, 0x76545454},          {"ecr", 0, 0x10101010},
+      {"ecr", 2, 0x54543210},          {"ecr", 3, 0x76543210},
+      {"rc16", 0, 0x32103210},         {"rc16", 1, 0x76547654},
+      {"rc16", 2, 0x32103210}};
   for (const Case &c : cases) {
     std::string mode = c.mode;
     bool two = mode == "default" || mode == "f4e" || mode == "b4e";
-    auto out = map("%hi = llvm.mlir.constant(-19088744 : i32) : i32\n%s = llvm.mlir.constant(" +
-                       std::to_string(c.selector) + " : i32) : i32\n%r = nvvm.prmt #nvvm.permute_mode<" +
-                       mode + "> %s, %v" + (two ? ", %hi" : "") + " : i32",
-                   {0x76543210}, "i32");
+    auto out =
+        map("%hi = llvm.mlir.constant(-19088744 : i32) : i32\n%s = llvm.mlir.constant(" +
+                std::to_string(c.selector) + " : i32) : i32\n%r = nvvm.prmt #nvvm.permute_mode<" +
+                mode + "> %s, %v" + (two ? ", %hi" : "") + " : i32",
+            {0x76543210}, "i32");
     EXPECT_EQ(out[0], c.expected) << c.mode << " " << c.selector;
   }
 }
@@ -239,11 +243,12 @@ TEST(Numbers, Approximations) {
   EXPECT_LE(worst(intrinsic("sin.approx.f"), std::sin, -10000, 10000), most);
   EXPECT_LE(worst(intrinsic("cos.approx.f"), std::cos, -10000, 10000), most);
   EXPECT_LE(worst(intrinsic("tanh.approx.f"), std::tanh, -5, 5), most);
-  EXPECT_LE(worst(intrinsic("rsqrt.approx.f"), [](double x) { return 1 / std::sqrt(x); }, 0.1f, 90),
+  EXPECT_LE(worst(
+                intrinsic("rsqrt.approx.f"), [](double x) { return 1 / std::sqrt(x); }, 0.1f, 90),
             most);
   EXPECT_LE(worst(intrinsic("sqrt.approx.f"), std::sqrt, 0, 90), most);
-  EXPECT_LE(worst("nvvm.rcp.approx.ftz.f %v : f32", [](double x) { return 1 / x; }, 0.1f, 90),
-            most);
+  EXPECT_LE(
+      worst("nvvm.rcp.approx.ftz.f %v : f32", [](double x) { return 1 / x; }, 0.1f, 90), most);
 }
 
 TEST(Numbers, Exp2OfSpecialValues) {

@@ -116,13 +116,13 @@ llvm.func @k(%args: !llvm.ptr, %out: !llvm.ptr) attributes {nvvm.kernel,
 std::string shuffle(const std::string &kind, int offset, int clamp) {
   return onValue("%o = llvm.mlir.constant(" + std::to_string(offset) +
                  " : i32) : i32\n%c = llvm.mlir.constant(" + std::to_string(clamp) +
-                 " : i32) : i32\n%r = nvvm.shfl.sync " + kind +
-                 " %all, %v, %o, %c : i32 -> i32\n");
+                 " : i32) : i32\n%r = nvvm.shfl.sync " + kind + " %all, %v, %o, %c : i32 -> i32\n");
 }
 
 TEST(Shuffle, Butterfly) {
-  check({shuffle("bfly", 5, 31)}, [](uint32_t i) { return 100 + i; },
-        [](uint32_t i) { return 100 + (i ^ 5); });
+  check(
+      {shuffle("bfly", 5, 31)}, [](uint32_t i) { return 100 + i; },
+      [](uint32_t i) { return 100 + (i ^ 5); });
 }
 TEST(Shuffle, Down) {
   check({shuffle("down", 3, 31)}, identity, [](uint32_t i) { return i < 29 ? i + 3 : i; });
@@ -137,8 +137,7 @@ TEST(Shuffle, InSegmentsOfEight) {
   // Segment mask 0b11000 in bits 8 to 12, clamp 7.
   int clamp = 0x18 << 8 | 7;
   check({shuffle("idx", 2, clamp)}, identity, [](uint32_t i) { return (i & ~7u) + 2; });
-  check({shuffle("down", 6, clamp)}, identity,
-        [](uint32_t i) { return i % 8 < 2 ? i + 6 : i; });
+  check({shuffle("down", 6, clamp)}, identity, [](uint32_t i) { return i % 8 < 2 ? i + 6 : i; });
 }
 TEST(Shuffle, OfFloatsWithValidity) {
   std::string body = R"(
@@ -152,8 +151,9 @@ TEST(Shuffle, OfFloatsWithValidity) {
 %zero = llvm.mlir.constant(0.0 : f32) : f32
 %r = llvm.select %valid, %f, %zero : i1, f32
 llvm.store %r, %out_at : f32, !llvm.ptr)";
-  check({body}, [](uint32_t i) { return 0x3f800000 + i; },
-        [](uint32_t i) { return i == 31 ? 0 : 0x3f800000 + i + 1; });
+  check(
+      {body}, [](uint32_t i) { return 0x3f800000 + i; },
+      [](uint32_t i) { return i == 31 ? 0 : 0x3f800000 + i + 1; });
 }
 TEST(Shuffle, HalvesOfAWarpByThemselves) {
   // Lanes below 16 shuffle among themselves, the others do not.
@@ -178,11 +178,11 @@ llvm.store %r, %out_at : i32, !llvm.ptr)";
 //===----------------------------------------------------------------------===//
 
 std::string vote(const std::string &kind, const std::string &type) {
-  return onValue("%zero = llvm.mlir.constant(0 : i32) : i32\n"
-                 "%p = llvm.icmp \"ne\" %v, %zero : i32\n%b = nvvm.vote.sync " +
-                 kind + " %all, %p -> " + type +
-                 (type == "i1" ? "\n%r = llvm.zext %b : i1 to i32"
-                               : "\n%r = llvm.or %b, %zero : i32"));
+  return onValue(
+      "%zero = llvm.mlir.constant(0 : i32) : i32\n"
+      "%p = llvm.icmp \"ne\" %v, %zero : i32\n%b = nvvm.vote.sync " +
+      kind + " %all, %p -> " + type +
+      (type == "i1" ? "\n%r = llvm.zext %b : i1 to i32" : "\n%r = llvm.or %b, %zero : i32"));
 }
 
 TEST(Vote, OfEveryKind) {
@@ -218,8 +218,9 @@ TEST(Reduce, OfEveryKind) {
 }
 
 TEST(Match, AnyGivesTheLanesWithTheSameValue) {
-  check({onValue("%r = nvvm.match.sync any %all, %v : i32 -> i32")},
-        [](uint32_t i) { return i % 4; }, [](uint32_t i) { return 0x11111111u << i % 4; });
+  check(
+      {onValue("%r = nvvm.match.sync any %all, %v : i32 -> i32")}, [](uint32_t i) { return i % 4; },
+      [](uint32_t i) { return 0x11111111u << i % 4; });
 }
 
 TEST(Elect, TheLowestLane) {
@@ -281,8 +282,8 @@ llvm.store %v, %place : i32, !llvm.ptr<3>
 nvvm.barrier id = %id number_of_threads = %c64
 %r = llvm.load %there : !llvm.ptr<3> -> i32
 llvm.store %r, %out_at : i32, !llvm.ptr)";
-  body = "%six = llvm.mlir.constant(6 : i32) : i32\n%one = llvm.mlir.constant(1 : i32) : i32\n" +
-         body;
+  body =
+      "%six = llvm.mlir.constant(6 : i32) : i32\n%one = llvm.mlir.constant(1 : i32) : i32\n" + body;
   check({body, sharedInts, 128}, identity, [](uint32_t i) { return i ^ 63; });
 }
 

@@ -68,12 +68,15 @@ struct Kernel {
   const char *name;
   void (*entry)(Thread *thread, const kvasir_step_args *args, void *const *operands);
   uint32_t block[3];
-  uint32_t grid[3];
+  uint32_t grid[3];       // with items[0] < 0; else the number of blocks follows from the step
   uint32_t staticShared;  // bytes, with the alignment of the dynamic part
   uint32_t dynamicShared; // bytes
   uint32_t operands;
   uint32_t waitsForGrid; // has a griddepcontrol.wait
   uint64_t seed;         // 0: blocks in ascending order
+  int64_t
+      items[4]; // blocks that have work: of any step, of each token, logits row, attention block
+  int64_t mostBlocks; // blocks that run then, which share the items among them
 };
 
 /// The largest that any kernel of the code object needs; the compiler writes one.
@@ -83,9 +86,16 @@ struct Limits {
   uint32_t partialBarriers; // some kernel has barriers of less than a block
 };
 
+/// Constant data of the code object, which kernels may read; the last has no bytes.
+struct ConstantRange {
+  const void *start;
+  uint64_t bytes;
+};
+
 } // namespace kvasir::emulator
 
 extern "C" {
+extern const kvasir::emulator::ConstantRange kvasir_emu_constants[];
 extern const kvasir::emulator::Limits kvasir_emu_limits;
 }
 

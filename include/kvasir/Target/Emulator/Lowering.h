@@ -10,6 +10,9 @@ namespace kvasir {
 struct EmulatorOptions {
   /// Blocks of a kernel run in an order that this chooses; 0: ascending.
   uint64_t seed = 0;
+  /// Most blocks of a kernel that takes any number of them. Few, so that blocks go through several
+  /// items of work: that is where a barrier may be missing.
+  int64_t blocks = 16;
 };
 
 /// Replaces every gpu.module @sm_NN by a nested module "emulate:sm_NN" of the LLVM dialect, with
