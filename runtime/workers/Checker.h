@@ -17,9 +17,8 @@ namespace kvasir::rt {
 class Checker {
 public:
   /// Everything it is given outlives it. Takes all memory that checking will need.
-  static Result<std::unique_ptr<Checker>> create(const kvasir_checker &functions,
-                                                 const artifact::Module &module,
-                                                 const MemoryPlan &plan);
+  static Result<std::unique_ptr<Checker>>
+  create(const kvasir_checker &functions, const artifact::Module &module, const MemoryPlan &plan);
   ~Checker() { functions.destroy(state); }
   Checker(const Checker &) = delete;
   Checker &operator=(const Checker &) = delete;
