@@ -165,7 +165,9 @@ uint32_t kvasir_emu_permute(uint32_t mode, uint32_t low, uint32_t high, uint32_t
 }
 
 /// What the code generator calls to round to bf16. A bf16 is returned in the lowest 16 bits of a
-/// vector register; a function that returned one by its type would call itself.
+/// vector register; a function that returned one by its type would call itself. The name is the
+/// code generator's.
+// NOLINTNEXTLINE(bugprone-reserved-identifier)
 float __truncsfbf2(float x) { return asFloat(toBFloat(x, false)); }
 
 } // extern "C"
