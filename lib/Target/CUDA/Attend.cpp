@@ -64,7 +64,8 @@ private:
 
 FailureOr<Items> AttendEmitter::emit() {
   if (!element.isF32() && !element.isF16() && !element.isBF16())
-    return op.emitError("caches of type ") << type << " have no attention kernel yet";
+    return op.emitError("caches of type ")
+           << type << " have no attention kernel yet; compile with --kv f16, bf16 or f32";
   queries = e.shared(blockRows * size * 4);
   weights = e.shared(blockRows * tileKeys * 4);
   begins = e.shared(blockRows * 4);

@@ -19,7 +19,8 @@ static LogicalResult checkOp(Operation &op) {
     auto type = cast<kv::PagedType>(append.getCache().getType());
     Type element = type.getElementType();
     if (!element.isF32() && !element.isF16() && !element.isBF16())
-      return op.emitError("caches of type ") << type << " have no kernel yet";
+      return op.emitError("caches of type ")
+             << type << " have no kernel yet; compile with --kv f16, bf16 or f32";
   }
   return success();
 }
