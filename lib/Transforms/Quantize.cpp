@@ -44,11 +44,13 @@ private:
   LogicalResult encodeWeights(ModuleOp module);
   Rule *findRule(llm::WeightOp weight);
   LogicalResult encode(llm::WeightOp weight, ArrayRef<llm::GetWeightOp> uses);
+  bool takesInt8Rows(llm::LinearOp linear) const;
   void quantizeActivations(ModuleOp module);
 
   std::optional<Encoding> policy;
   std::vector<Rule> parsedRules;
-  StringAttr logits; ///< symbol of the weight that makes the logits
+  llm::LinearOp head; ///< what makes the logits
+  StringAttr headWeight;
 };
 
 } // namespace
@@ -117,7 +119,7 @@ Rule *Quantize::findRule(llm::WeightOp weight) {
     if (base.consume_back(".weight"))
       names.push_back(base);
   }
-  if (weight.getSymNameAttr() == logits)
+  if (weight.getSymNameAttr() == headWeight)
     names.push_back("lm_head");
   Rule *found = nullptr;
   for (Rule &rule : parsedRules)
@@ -166,7 +168,8 @@ LogicalResult Quantize::encodeWeights(ModuleOp module) {
   auto step = module.lookupSymbol<func::FuncOp>("step");
   if (!step || step.isExternal())
     return module.emitError("expected a function @step with a body");
-  logits = {};
+  head = nullptr;
+  headWeight = {};
   llvm::MapVector<StringAttr, SmallVector<llm::GetWeightOp>> uses;
   SmallVector<StringAttr> kept;
   step.walk([&](llm::GetWeightOp get) {
@@ -174,10 +177,10 @@ LogicalResult Quantize::encodeWeights(ModuleOp module) {
     if (!canBeEncoded(get, step))
       kept.push_back(get.getNameAttr().getAttr());
   });
-  step.walk([&](llm::LinearOp linear) { // the last one makes the logits
-    if (auto get = linear.getWeights().back().getDefiningOp<llm::GetWeightOp>())
-      logits = get.getNameAttr().getAttr();
-  });
+  step.walk([&](llm::LinearOp linear) { head = linear; }); // the last one
+  if (head)
+    if (auto get = head.getWeights().back().getDefiningOp<llm::GetWeightOp>())
+      headWeight = get.getNameAttr().getAttr();
   bool ok = true;
   for (auto &[name, gets] : uses)
     if (!llvm::is_contained(kept, name))
@@ -195,10 +198,12 @@ LogicalResult Quantize::encodeWeights(ModuleOp module) {
 // Activations
 //===----------------------------------------------------------------------===//
 
-static bool hasIntegers(llm::LinearOp linear) {
-  return llvm::all_of(linear.getWeights(), [](Value weight) {
+/// Weights of 8 bits are chosen for accuracy, and nothing evens out what the layer of the logits
+/// loses: there they get exact inputs.
+bool Quantize::takesInt8Rows(llm::LinearOp linear) const {
+  return llvm::all_of(linear.getWeights(), [&](Value weight) {
     std::optional<Encoding> encoding = cast<llm::WeightType>(weight.getType()).getEncoding();
-    return encoding && encoding->isInteger();
+    return encoding && encoding->isInteger() && !(linear == head && encoding->bits == 8);
   });
 }
 
@@ -229,7 +234,7 @@ void Quantize::quantizeActivations(ModuleOp module) {
   llvm::MapVector<Value, SmallVector<llm::LinearOp>> readers;
   module.walk([&](llm::LinearOp linear) {
     auto rows = cast<RankedTensorType>(linear.getX().getType());
-    if (!rows.getEncoding() && hasIntegers(linear))
+    if (!rows.getEncoding() && takesInt8Rows(linear))
       readers[linear.getX()].push_back(linear);
   });
   for (auto &[x, layers] : readers) {

@@ -19,7 +19,8 @@ llm.weight @norm_table : !llm.weight<64x64xf32> from <file = "m", offset = 0, st
 llm.weight @norm : !llm.weight<64xf32> from <file = "m", offset = 0, stored = tensor<64xf32>>
 
 // A float beside integers in one layer, or groups of 128, 32 and a whole row on one input: one rounding
-// for all layers of integers, in the shortest groups; the layer with floats reads f32.
+// for all layers of integers, in the shortest groups; the layer with floats reads f32, and so does that
+// of the logits with its 8 bits.
 // CHECK: func.func @step
 // CHECK: %[[X:.*]] = llm.rms_norm
 // CHECK: %[[Q:.*]] = llm.quantize_rows %[[X]] : tensor<?x64xf32> -> tensor<?x64xi8, #llm.int8_rows<group = 32, sums = 32, factor = 8>>
@@ -28,8 +29,8 @@ llm.weight @norm : !llm.weight<64xf32> from <file = "m", offset = 0, stored = te
 // CHECK: llm.linear %[[Q]], {{.*}}"int4-g128"
 // CHECK: %[[DOWN:.*]] = llm.linear %[[X]], [{{.*}}] : tensor<?x64xf32>, [!llm.weight<64x64xf32>]
 // CHECK: llm.linear %[[Q]], {{.*}}"int8"
-// CHECK: %[[Q2:.*]] = llm.quantize_rows %{{.*}}<group = 32, sums = 32, factor = 128>>
-// CHECK: llm.linear %[[Q2]], {{.*}}"int8"
+// CHECK-NOT: llm.quantize_rows
+// CHECK: llm.linear %{{.*}} : tensor<?x64xf32>, [!llm.weight<96x64x!llm.encoded<"int8">>]
 func.func @step(%ids: tensor<?xi32>, %positions: tensor<?xi32>) -> tensor<?x96xf32> {
   %e = llm.get_weight @embed : !llm.weight<96x64xf32>
   %p = llm.get_weight @positions : !llm.weight<32x64xf32>

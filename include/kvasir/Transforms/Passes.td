@@ -19,7 +19,8 @@ def QuantizePass : Pass<"kvasir-quantize", "::mlir::ModuleOp"> {
     With `activations=int8`, linear layers whose weights are integers read rows
     rounded to 8 bits (`llm.quantize_rows`), one rounding for all layers that
     read the same rows; groups are as long as those of the weights, from 32 to
-    128 columns. Other layers read f32.
+    128 columns. Other layers read f32, also the layer of the logits where its
+    weights have 8 bits.
 
     Before:
     ```mlir
