@@ -98,11 +98,28 @@ Status Artifact::read() {
   if (const Section *tokenizer = table->tokenizer())
     if (Status s = checkHash(bytes(*tokenizer), *tokenizer, "tokenizer"); !s)
       return s;
-  for (const CodeObject *code : *table->code())
-    if (Status s = checkHash(bytes(*code->section()), *code->section(),
-                             format("code '%s'", code->variant()->c_str()));
-        !s)
-      return s;
+  if (table->code())
+    for (const CodeObject *code : *table->code())
+      if (Status s = checkHash(bytes(*code->section()), *code->section(),
+                               format("code '%s'", code->variant()->c_str()));
+          !s)
+        return s;
+  return checkDevices();
+}
+
+Status Artifact::checkDevices() const {
+  if (!table->devices())
+    return Status::ok();
+  for (const Device *device : *table->devices())
+    for (const DeviceCode *code : *device->code()) {
+      std::string name =
+          format("%s code '%s'", device->target()->c_str(), code->architecture()->c_str());
+      std::string_view contents = bytes(*code->section());
+      if (Status s = checkHash(contents, *code->section(), name); !s)
+        return s;
+      if (code->ptx() && contents.back() != 0)
+        return error(Code::dataLoss, name + " is PTX, but it does not end in a zero");
+    }
   return Status::ok();
 }
 

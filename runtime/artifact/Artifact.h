@@ -19,6 +19,8 @@ public:
   const artifact::Module &module() const { return *table; }
   const MappedFile &file() const { return mapped; }
   std::string_view tableBytes() const { return tableView; }
+  /// Whether there are programs and code for CPUs.
+  bool isForHost() const { return table->programs() && table->programs()->size() > 0; }
 
   /// Bytes of a section or weight that the checks have passed.
   std::string_view bytes(const artifact::Section &section) const;
@@ -29,6 +31,7 @@ public:
 
 private:
   Status read();
+  Status checkDevices() const;
 
   MappedFile mapped;
   std::string_view tableView;

@@ -18,6 +18,8 @@ constexpr uint64_t maxBytesPerToken = uint64_t(1) << 32;
 constexpr uint64_t maxDimension = uint64_t(1) << 31;
 constexpr uint32_t maxVocabulary = 1u << 28;
 constexpr uint32_t maxRows = 1u << 20;
+constexpr uint64_t maxItems = uint64_t(1) << 32;
+constexpr uint32_t maxShared = 1u << 24;
 
 uint64_t elementSize(ElementType type) {
   if (type == ElementType::i8)
@@ -206,10 +208,10 @@ static Status checkOperand(const Operand &operand, const Module &module, const P
   return Status::ok();
 }
 
-static Status checkRow(const Row &row, const Module &module, const Program &program) {
-  if (row.function() >= count(module.functions()))
-    return corrupt(
-        format("function %u, but there are %" PRIu64, row.function(), count(module.functions())));
+static Status checkRow(const Row &row, const Module &module, const Program &program,
+                       uint64_t functions) {
+  if (row.function() >= functions)
+    return corrupt(format("function %u, but there are %" PRIu64, row.function(), functions));
   if (count(row.operands()) > 4096)
     return corrupt(format("%" PRIu64 " operands", count(row.operands())));
   for (uint64_t i = 0; i < count(row.operands()); ++i)
@@ -231,34 +233,56 @@ static Status checkSlots(const Program &program) {
   return Status::ok();
 }
 
-static Status checkProgram(const Program &program, const Module &module) {
-  if (Status s = checkSlots(program); !s)
-    return s;
-  if (program.logits_slot() >= count(program.slots()) ||
-      program.slots()->Get(program.logits_slot())->per_worker())
+static Status checkResults(const Program &program, const Module &module) {
+  auto isShared = [&](uint64_t slot) {
+    return slot < count(program.slots()) &&
+           !program.slots()->Get(static_cast<uint32_t>(slot))->per_worker();
+  };
+  if (!isShared(program.logits_slot()))
     return corrupt(format("program '%s' has no slot for logits", program.name()->c_str()));
+  if (program.chosen_slot() < -1 ||
+      (program.chosen_slot() >= 0 && !isShared(static_cast<uint64_t>(program.chosen_slot()))))
+    return corrupt(format("program '%s' has no slot for the ids chosen", program.name()->c_str()));
   if (program.logits_stride() < module.model()->vocab_size() ||
       program.logits_stride() > 2 * maxVocabulary)
     return corrupt(format("program '%s' has logits of %u values, but the "
                           "vocabulary has %u",
                           program.name()->c_str(), program.logits_stride(),
                           module.model()->vocab_size()));
+  return Status::ok();
+}
+
+static Status checkProgram(const Program &program, const Module &module, uint64_t functions) {
+  if (Status s = checkSlots(program); !s)
+    return s;
+  if (Status s = checkResults(program, module); !s)
+    return s;
   if (count(program.rows()) == 0 || count(program.rows()) > maxRows)
     return corrupt(format("program '%s' has %" PRIu64 " rows", program.name()->c_str(),
                           count(program.rows())));
   for (uint64_t i = 0; i < program.rows()->size(); ++i)
-    if (Status s = checkRow(*program.rows()->Get(i), module, program); !s)
+    if (Status s = checkRow(*program.rows()->Get(i), module, program, functions); !s)
       return corrupt(format("row %" PRIu64 " of program '%s': %s", i, program.name()->c_str(),
                             s.message().c_str()));
   return Status::ok();
 }
 
-static Status checkPrograms(const Module &module) {
-  if (count(module.programs()) == 0 || count(module.programs()) > 64)
-    return corrupt(format("%" PRIu64 " programs, expected 1 to 64", count(module.programs())));
+using Names = flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>>;
+using Programs = flatbuffers::Vector<flatbuffers::Offset<Program>>;
+
+/// The programs of one target, and the functions that their rows name.
+static Status checkPrograms(const Programs *programs, const Names *functions,
+                            const Module &module) {
+  if (count(functions) > maxRows)
+    return corrupt("too many functions");
+  for (uint32_t i = 0; i < count(functions); ++i)
+    if (functions->Get(i)->size() == 0)
+      return corrupt(format("function %u has no name", i));
+  if (count(programs) == 0 || count(programs) > 64)
+    return corrupt(format("%" PRIu64 " programs, expected 1 to 64", count(programs)));
   bool admitsAll = false;
-  for (const Program *program : *module.programs()) {
-    if (Status s = checkProgram(*program, module); !s)
+  for (const Program *program : *programs) {
+    if (Status s = checkProgram(*program, module, count(functions)); !s)
       return s;
     admitsAll |=
         program->max_tokens() == 0 || program->max_tokens() >= module.limits()->max_step_tokens();
@@ -282,6 +306,92 @@ static Status checkCode(const Module &module, uint64_t fileSize) {
   return Status::ok();
 }
 
+static Status checkKernel(const Kernel &kernel, uint64_t place, bool ptx) {
+  if (kernel.function() != place)
+    return corrupt(format("it is of function %u", kernel.function()));
+  if (kernel.threads() == 0 || kernel.threads() > 1024 || kernel.threads() % 32 != 0)
+    return corrupt(format("%u threads, expected a multiple of 32 up to 1024", kernel.threads()));
+  for (uint64_t items : {kernel.items_constant(), kernel.items_per_token(), kernel.items_per_row(),
+                         kernel.items_per_block()})
+    if (items > maxItems)
+      return corrupt(format("%" PRIu64 " items, expected at most %" PRIu64, items, maxItems));
+  if (kernel.shared() > maxShared || kernel.dynamic_shared() > maxShared)
+    return corrupt(format("%u + %u bytes of shared memory, expected at most %u", kernel.shared(),
+                          kernel.dynamic_shared(), maxShared));
+  if (kernel.registers() > 255)
+    return corrupt(format("%u registers, expected at most 255", kernel.registers()));
+  if (kernel.blocks_per_sm() > 64 || (kernel.blocks_per_sm() == 0 && !ptx))
+    return corrupt(
+        format("%u blocks of a multiprocessor, expected 1 to 64", kernel.blocks_per_sm()));
+  return Status::ok();
+}
+
+/// "sm_90"; a letter may follow ("sm_90a").
+static bool isArchitecture(std::string_view name) {
+  if (name.substr(0, 3) != "sm_" || name.size() > 8)
+    return false;
+  size_t end = name.find_first_not_of("0123456789", 3);
+  size_t digits = (end == name.npos ? name.size() : end) - 3;
+  return digits >= 2 && digits <= 3 &&
+         (end == name.npos || (end + 1 == name.size() && name[end] >= 'a' && name[end] <= 'z'));
+}
+
+static Status checkDeviceCode(const DeviceCode &code, const Device &device, uint64_t fileSize) {
+  std::string name = format("%s '%s'", code.ptx() ? "PTX" : "code", code.architecture()->c_str());
+  if (!isArchitecture(code.architecture()->string_view()))
+    return corrupt(name + " is for no architecture, expected a name such as sm_90");
+  if (Status s = checkSection(*code.section(), name.c_str(), fileSize); !s)
+    return s;
+  if (code.section()->size() == 0)
+    return corrupt(name + " is empty");
+  if (count(code.kernels()) != count(device.functions()))
+    return corrupt(format("%s has %" PRIu64 " kernels, but there are %" PRIu64 " functions",
+                          name.c_str(), count(code.kernels()), count(device.functions())));
+  for (uint32_t i = 0; i < count(code.kernels()); ++i)
+    if (Status s = checkKernel(*code.kernels()->Get(i), i, code.ptx()); !s)
+      return corrupt(format("kernel %u of %s: %s", i, name.c_str(), s.message().c_str()));
+  return Status::ok();
+}
+
+static Status checkDevice(const Device &device, const Module &module, uint64_t fileSize) {
+  if (device.target()->size() == 0)
+    return corrupt("it has no name");
+  if (Status s = checkPrograms(device.programs(), device.functions(), module); !s)
+    return s;
+  for (const Program *program : *device.programs())
+    for (const Slot *slot : *program->slots())
+      if (slot->per_worker())
+        return corrupt(format("program '%s' has slots of workers", program->name()->c_str()));
+  if (count(device.code()) == 0)
+    return corrupt("there is no code");
+  for (const DeviceCode *code : *device.code())
+    if (Status s = checkDeviceCode(*code, device, fileSize); !s)
+      return s;
+  return Status::ok();
+}
+
+static Status checkDevices(const Module &module, uint64_t fileSize) {
+  for (uint32_t i = 0; i < count(module.devices()); ++i) {
+    const Device &device = *module.devices()->Get(i);
+    if (Status s = checkDevice(device, module, fileSize); !s)
+      return corrupt(format("device '%s': %s", device.target()->c_str(), s.message().c_str()));
+    for (uint32_t other = 0; other < i; ++other)
+      if (module.devices()->Get(other)->target()->string_view() == device.target()->string_view())
+        return corrupt(format("device '%s' is there twice", device.target()->c_str()));
+  }
+  return Status::ok();
+}
+
+/// What is for CPUs, which a file with code for devices may lack.
+static Status checkHost(const Module &module, uint64_t fileSize) {
+  if (count(module.devices()) != 0 && count(module.functions()) == 0 &&
+      count(module.programs()) == 0 && count(module.code()) == 0)
+    return Status::ok();
+  if (Status s = checkPrograms(module.programs(), module.functions(), module); !s)
+    return s;
+  return checkCode(module, fileSize);
+}
+
 Status checkModule(const Module &module, uint64_t fileSize) {
   if (module.abi_version() != KVASIR_ABI_VERSION)
     return error(Code::unsupported, format("the code has step ABI version %u, but this runtime "
@@ -302,15 +412,14 @@ Status checkModule(const Module &module, uint64_t fileSize) {
   for (uint64_t i = 0; i < count(module.caches()); ++i)
     if (Status s = checkCache(*module.caches()->Get(i), i); !s)
       return s;
-  for (uint64_t i = 0; i < count(module.functions()); ++i)
-    if (module.functions()->Get(i)->size() == 0)
-      return corrupt(format("function %" PRIu64 " has no name", i));
-  if (Status s = checkPrograms(module); !s)
-    return s;
   if (module.tokenizer())
     if (Status s = checkSection(*module.tokenizer(), "tokenizer", fileSize); !s)
       return s;
-  return checkCode(module, fileSize);
+  if (count(module.devices()) > 16)
+    return corrupt(format("%" PRIu64 " devices, expected at most 16", count(module.devices())));
+  if (Status s = checkHost(module, fileSize); !s)
+    return s;
+  return checkDevices(module, fileSize);
 }
 
 Result<const Module *> readModule(const unsigned char *bytes, size_t size, uint64_t fileSize) {

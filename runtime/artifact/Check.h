@@ -17,7 +17,9 @@ Result<const artifact::Module *> readModule(const unsigned char *bytes, size_t s
 /// After this, for a file of `fileSize` bytes: sections lie in the file,
 /// weights in their section, operands name what exists, enumerators are known,
 /// counts and sizes are within bounds that keep products of them inside 64
-/// bits, and the programs together admit every step size.
+/// bits, and the programs of each target together admit every step size. There
+/// are programs and code for CPUs (all of `functions`, `programs`, `code`), for
+/// devices, or both.
 Status checkModule(const artifact::Module &module, uint64_t fileSize);
 
 /// Bytes of one element.

@@ -8,6 +8,11 @@ namespace kvasir::rt {
 
 Result<std::unique_ptr<StepRunner>> StepRunner::create(const Model &model,
                                                        const EngineConfig &config) {
+  if (!model.artifact().isForHost())
+    return error(Code::unavailable,
+                 format("the artifact has code for %s only, and this runtime runs code for CPUs; "
+                        "compile the model with --target cpu",
+                        model.variant().c_str()));
   Result<MemoryPlan> plan = planMemory(model.module(), config);
   if (!plan)
     return plan.status();

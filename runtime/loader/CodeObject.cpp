@@ -115,7 +115,9 @@ Result<const artifact::CodeObject *> chooseVariant(const artifact::Module &modul
                                                    std::string_view variant,
                                                    const std::vector<std::string_view> &features) {
   std::string tried;
-  for (const artifact::CodeObject *code : *module.code()) {
+  const auto *objects = module.code();
+  for (uint32_t i = 0; objects && i < objects->size(); ++i) {
+    const artifact::CodeObject *code = objects->Get(i);
     if (code->target()->string_view() != "cpu")
       continue;
     bool named = code->variant()->string_view() == variant;

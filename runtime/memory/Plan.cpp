@@ -79,6 +79,7 @@ static Status planProgram(const Program &program, const MemoryPlan &limits, Prog
     plan.slots.push_back(place);
   }
   uint64_t logits = math.multiply(rows, uint64_t(program.logits_stride()) * sizeof(float));
+  uint64_t chosen = rows * sizeof(int32_t);
   if (math.overflow)
     return error(Code::outOfRange,
                  format("memory of program '%s' overflows", program.name()->c_str()));
@@ -87,6 +88,10 @@ static Status planProgram(const Program &program, const MemoryPlan &limits, Prog
                  format("program '%s' has %" PRIu64 " bytes for logits, "
                         "expected %" PRIu64,
                         program.name()->c_str(), plan.slots[program.logits_slot()].stride, logits));
+  if (program.chosen_slot() >= 0 &&
+      plan.slots[static_cast<size_t>(program.chosen_slot())].stride < chosen)
+    return error(Code::dataLoss, format("program '%s' has too few bytes for the ids chosen",
+                                        program.name()->c_str()));
   for (const Row *row : *program.rows())
     if (row->operands())
       for (const Operand *operand : *row->operands())
@@ -153,15 +158,50 @@ static Status planCaches(const Module &module, const EngineConfig &config, Memor
   return Status::ok();
 }
 
-Result<MemoryPlan> planMemory(const Module &module, const EngineConfig &config) {
+using Programs = flatbuffers::Vector<flatbuffers::Offset<Program>>;
+
+static const Programs &programsOf(const Module &module, const Device *device) {
+  bool forCPUs = module.programs() && module.programs()->size() > 0;
+  if (!device && !forCPUs)
+    device = module.devices()->Get(0);
+  return device ? *device->programs() : *module.programs();
+}
+
+std::vector<bool> usedWeights(const Module &module, const Programs &programs) {
+  std::vector<bool> used(module.weights() ? module.weights()->size() : 0);
+  for (const Program *program : programs)
+    for (const Row *row : *program->rows())
+      if (row->operands())
+        for (const Operand *operand : *row->operands())
+          if (operand->kind() == OperandKind::weight)
+            used[operand->index()] = true;
+  return used;
+}
+
+/// The whole section when one target reads it; of several targets' weights, those read.
+static uint64_t weightBytes(const Module &module, const Programs &programs) {
+  if (!module.devices() || module.devices()->size() == 0)
+    return module.weights_section()->size();
+  Checked math;
+  uint64_t bytes = 0;
+  std::vector<bool> used = usedWeights(module, programs);
+  for (uint32_t i = 0; i < used.size(); ++i)
+    if (used[i])
+      bytes = math.add(bytes, math.roundUp(module.weights()->Get(i)->size(), KVASIR_ALIGNMENT));
+  return math.overflow ? UINT64_MAX : bytes; // which overflows the plan's sum
+}
+
+Result<MemoryPlan> planMemory(const Module &module, const EngineConfig &config,
+                              const Device *device) {
   MemoryPlan plan;
+  const Programs &programs = programsOf(module, device);
   if (Status s = chooseLimits(*module.limits(), config, plan); !s)
     return s;
   plan.pageStride = (plan.maxContext + KVASIR_PAGE_TOKENS - 1) / KVASIR_PAGE_TOKENS;
-  plan.weightBytes = module.weights_section()->size();
+  plan.weightBytes = weightBytes(module, programs);
   plan.availableBytes = config.memoryBytes ? config.memoryBytes : availableMemory();
   uint64_t counters = 0;
-  for (const Program *program : *module.programs()) {
+  for (const Program *program : programs) {
     plan.programs.emplace_back();
     ProgramPlan &last = plan.programs.back();
     if (Status s = planProgram(*program, plan, last); !s)

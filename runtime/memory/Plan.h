@@ -50,11 +50,11 @@ struct MemoryPlan {
   int32_t pageStride = 0; // entries of the page table per request
   std::vector<ProgramPlan> programs;
   std::vector<uint64_t> cacheOffsets; // of each cache in the KV allocation
-  uint64_t weightBytes = 0;
-  uint64_t arenaBytes = 0;   // the largest of the programs: they share one arena
-  uint64_t counterBytes = 0; // 64 each: no two share a cache line
-  uint64_t stepBytes = 0;    // arrays of the step arguments, and counters
-  uint64_t pageBytes = 0;    // of all caches
+  uint64_t weightBytes = 0;           // of those that the programs read
+  uint64_t arenaBytes = 0;            // the largest of the programs: they share one arena
+  uint64_t counterBytes = 0;          // 64 each: no two share a cache line
+  uint64_t stepBytes = 0;             // arrays of the step arguments, and counters
+  uint64_t pageBytes = 0;             // of all caches
   uint64_t pages = 0;
   uint64_t kvBytes = 0; // with the alignment between caches
   uint64_t totalBytes = 0;
@@ -63,9 +63,16 @@ struct MemoryPlan {
   bool fits() const { return totalBytes <= availableBytes; }
 };
 
-/// Refuses limits above the module's and sums that overflow; whether it fits is
-/// the caller's question.
-Result<MemoryPlan> planMemory(const artifact::Module &module, const EngineConfig &config);
+/// The plan of a device's programs; without a device that of the programs for
+/// CPUs, or if there are none, of the first device's. Refuses limits above the
+/// module's and sums that overflow; whether it fits is the caller's question.
+Result<MemoryPlan> planMemory(const artifact::Module &module, const EngineConfig &config,
+                              const artifact::Device *device = nullptr);
+
+/// Whether the programs read each weight of the module.
+std::vector<bool>
+usedWeights(const artifact::Module &module,
+            const flatbuffers::Vector<flatbuffers::Offset<artifact::Program>> &programs);
 
 /// The refusal of a plan that does not fit, with its numbers.
 Status doesNotFit(const MemoryPlan &plan);

@@ -29,6 +29,23 @@ Status Model::requireTokenizer() const {
                "the artifact has no tokenizer (" + missing + "); use token ids instead of text");
 }
 
+Status Model::loadCode(const std::string &variant) {
+  if (!file.isForHost() && variant.empty()) {
+    variantName = module().devices()->Get(0)->target()->str();
+    return Status::ok();
+  }
+  auto code = chooseVariant(module(), variant, cpuFeatures());
+  if (!code)
+    return code.status();
+  variantName = (*code)->variant()->str();
+  Result<CodeObject> loaded =
+      CodeObject::load(file.bytes(*(*code)->section()), variantName, module().functions());
+  if (!loaded)
+    return loaded.status();
+  compiled = std::move(*loaded);
+  return Status::ok();
+}
+
 Result<std::shared_ptr<const Model>> Model::load(const std::string &path,
                                                  const std::string &variant, bool verifyWeights) {
   Result<Artifact> artifact = Artifact::open(path);
@@ -39,15 +56,8 @@ Result<std::shared_ptr<const Model>> Model::load(const std::string &path,
   auto named = [&](const Status &status) {
     return error(status.code(), "'" + path + "': " + status.message());
   };
-  auto code = chooseVariant(model->module(), variant, cpuFeatures());
-  if (!code)
-    return named(code.status());
-  model->variantName = (*code)->variant()->str();
-  Result<CodeObject> compiled = CodeObject::load(model->file.bytes(*(*code)->section()),
-                                                 model->variantName, model->module().functions());
-  if (!compiled)
-    return named(compiled.status());
-  model->compiled = std::move(*compiled);
+  if (Status s = model->loadCode(variant); !s)
+    return named(s);
   if (Status s = model->openTokenizer(); !s)
     return named(s);
   if (verifyWeights)

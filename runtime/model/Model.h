@@ -14,13 +14,15 @@ namespace kvasir::rt {
 
 class Model {
 public:
-  /// `variant` is empty for the best one. With `verifyWeights` all weights are
+  /// `variant` is empty for the best one. An artifact without code for CPUs is
+  /// loaded too: its variant is the name of its first device. With `verifyWeights` all weights are
   /// hashed.
   static Result<std::shared_ptr<const Model>> load(const std::string &path,
                                                    const std::string &variant, bool verifyWeights);
 
   const Artifact &artifact() const { return file; }
   const artifact::Module &module() const { return file.module(); }
+  /// Empty when the artifact has no code for CPUs.
   const CodeObject &code() const { return compiled; }
   const std::string &variant() const { return variantName; }
   int32_t vocabSize() const { return static_cast<int32_t>(module().model()->vocab_size()); }
@@ -32,6 +34,7 @@ public:
 
 private:
   Status openTokenizer();
+  Status loadCode(const std::string &variant);
 
   Artifact file;
   CodeObject compiled;

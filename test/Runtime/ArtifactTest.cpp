@@ -161,6 +161,12 @@ TEST(Artifact, OtherFilesAndVersionsAreNamed) {
   bytes[offsetof(FileHeader, versionMinor)] = 9;
   rehash(bytes);
   EXPECT_REFUSED(load(bytes), KVASIR_UNSUPPORTED, "artifact version 0.9,");
+  bytes[offsetof(FileHeader, versionMinor)] = versionMinor - 1;
+  rehash(bytes);
+  EXPECT_OK(load(bytes));
+  bytes[offsetof(FileHeader, versionMinor)] = versionMinor - 2;
+  rehash(bytes);
+  EXPECT_REFUSED(load(bytes), KVASIR_UNSUPPORTED, "and the minor version before it");
   kvasir_model *model = nullptr;
   EXPECT_REFUSED(kvasir_model_load("/nonexistent/x.kvasir", nullptr, &model), KVASIR_NOT_FOUND,
                  "No such file");
@@ -181,6 +187,49 @@ TEST(Artifact, VariantsAreChosenByFeatures) {
   EXPECT_REFUSED(kvasir_model_load(file.path().c_str(), &options, &none), KVASIR_NOT_FOUND,
                  "no variant 'other' in the artifact; it has "
                  "toy");
+}
+
+static void leaveDevicesOnly(ModuleT &module) {
+  module.functions.clear();
+  module.programs.clear();
+  module.code.clear();
+}
+
+TEST(Artifact, CodeForDevicesMayStandBesideThatForCPUs) {
+  ToyConfig config;
+  config.device = true;
+  ModelHandle model = loadToy(config);
+  EXPECT_TRUE(makeEngine(model, engineOptions()));
+}
+
+TEST(Artifact, CodeForDevicesAloneIsDescribedButHasNoEngine) {
+  ToyConfig config;
+  config.device = true;
+  TemporaryFile file(toyArtifact(config, leaveDevicesOnly));
+  kvasir_model *model = nullptr;
+  ASSERT_OK(kvasir_model_load(file.path().c_str(), nullptr, &model));
+  kvasir_model_info info = {};
+  info.struct_size = sizeof(info);
+  EXPECT_OK(kvasir_model_get_info(model, &info));
+  EXPECT_STREQ(info.variant, "cuda");
+  kvasir_memory_plan plan = {};
+  plan.struct_size = sizeof(plan);
+  EXPECT_OK(kvasir_plan(model, nullptr, &plan));
+  EXPECT_GT(plan.workspace_bytes, 0u);
+  kvasir_engine *engine = nullptr;
+  EXPECT_REFUSED(kvasir_engine_create(model, nullptr, &engine), KVASIR_UNAVAILABLE,
+                 "has code for cuda only");
+  kvasir_model_free(model);
+}
+
+TEST(Artifact, DamagedCodeForDevicesIsFound) {
+  ToyConfig config;
+  config.device = true;
+  uint64_t offset = 0;
+  std::string bytes =
+      toyArtifact(config, [&](ModuleT &m) { offset = m.devices[0]->code[0]->section->offset; });
+  bytes[offset + 3] ^= 1;
+  EXPECT_REFUSED(load(bytes), KVASIR_DATA_LOSS, "cuda code 'sm_80' is corrupt");
 }
 
 TEST(Artifact, ManyModelsAtOnceKeepTheirOwnCode) {
@@ -205,6 +254,7 @@ class Lies : public testing::TestWithParam<Lie> {};
 TEST_P(Lies, AreRefused) {
   ToyConfig config;
   config.tokenizer = true;
+  config.device = true;
   kvasir_error *error = load(toyArtifact(config, GetParam().edit));
   EXPECT_NE(error, nullptr);
   EXPECT_NE(std::string(kvasir_error_message(error)).find(GetParam().message), std::string::npos)
@@ -304,6 +354,64 @@ const Lie lies[] = {
     {"tokenizerIsCode",
      [](ModuleT &m) { m.tokenizer = std::make_unique<SectionT>(*m.code[0]->section); },
      "tokenizer"},
+    {"chosen", [](ModuleT &m) { m.devices[0]->programs[0]->chosen_slot = 4; },
+     "device 'cuda': module table is invalid: program 'decode' has no slot for the ids chosen"},
+    {"chosenNegative", [](ModuleT &m) { m.programs[0]->chosen_slot = -2; }, "the ids chosen"},
+    {"chosenPerWorker", [](ModuleT &m) { m.programs[0]->chosen_slot = 1; }, "the ids chosen"},
+    {"deviceName", [](ModuleT &m) { m.devices[0]->target.clear(); }, "it has no name"},
+    {"deviceTwice",
+     [](ModuleT &m) { m.devices.push_back(std::make_unique<DeviceT>(*m.devices[0])); },
+     "device 'cuda' is there twice"},
+    {"devicesMany",
+     [](ModuleT &m) {
+       while (m.devices.size() < 17)
+         m.devices.push_back(std::make_unique<DeviceT>(*m.devices[0]));
+     },
+     "17 devices"},
+    {"devicePrograms", [](ModuleT &m) { m.devices[0]->programs.clear(); },
+     "device 'cuda': module table is invalid: 0 programs"},
+    {"deviceFunction", [](ModuleT &m) { m.devices[0]->functions.pop_back(); },
+     "function 3, but there are 3"},
+    {"deviceFunctionName", [](ModuleT &m) { m.devices[0]->functions[2].clear(); },
+     "function 2 has no name"},
+    {"deviceOperand",
+     [](ModuleT &m) {
+       m.devices[0]->programs[1]->rows[0]->operands[0] = Operand(OperandKind::weight, 5, 0);
+     },
+     "weight operand has index 5"},
+    {"deviceSlots", [](ModuleT &m) { m.devices[0]->programs[1]->slots[1]->per_worker = true; },
+     "program 'prefill' has slots of workers"},
+    {"deviceNoCode", [](ModuleT &m) { m.devices[0]->code.clear(); }, "there is no code"},
+    {"deviceArchitecture", [](ModuleT &m) { m.devices[0]->code[0]->architecture = "sm_9"; },
+     "'sm_9' is for no architecture"},
+    {"deviceSection", [](ModuleT &m) { m.devices[0]->code[1]->section->size = 1 << 30; },
+     "PTX 'sm_90' ["},
+    {"deviceCodeEmpty", [](ModuleT &m) { m.devices[0]->code[0]->section->size = 0; },
+     "code 'sm_80' is empty"},
+    {"deviceCodeHash", [](ModuleT &m) { m.devices[0]->code[0]->section->hash.reset(); }, "no hash"},
+    {"ptxEnd",
+     [](ModuleT &m) {
+       XXH128_hash_t hash = XXH3_128bits("not PTX", 7);
+       m.devices[0]->code[1]->section->size = 7;
+       *m.devices[0]->code[1]->section->hash = HashValue(hash.low64, hash.high64);
+     },
+     "does not end in a zero"},
+    {"kernels", [](ModuleT &m) { m.devices[0]->code[0]->kernels.pop_back(); },
+     "has 3 kernels, but there are 4"},
+    {"kernelFunction", [](ModuleT &m) { m.devices[0]->code[0]->kernels[1]->function = 0; },
+     "kernel 1 of code 'sm_80': module table is invalid: it is of function 0"},
+    {"kernelThreads", [](ModuleT &m) { m.devices[0]->code[0]->kernels[1]->threads = 100; },
+     "100 threads"},
+    {"kernelItems",
+     [](ModuleT &m) { m.devices[0]->code[0]->kernels[1]->items_per_row = UINT64_MAX; },
+     "18446744073709551615 items"},
+    {"kernelShared",
+     [](ModuleT &m) { m.devices[0]->code[0]->kernels[1]->dynamic_shared = UINT32_MAX; },
+     "bytes of shared memory"},
+    {"kernelRegisters", [](ModuleT &m) { m.devices[0]->code[0]->kernels[1]->registers = 256; },
+     "256 registers"},
+    {"kernelBlocks", [](ModuleT &m) { m.devices[0]->code[0]->kernels[1]->blocks_per_sm = 0; },
+     "0 blocks of a multiprocessor"},
     {"codeTarget", [](ModuleT &m) { m.code[0]->target = "cuda"; }, "none is for CPUs"},
 };
 

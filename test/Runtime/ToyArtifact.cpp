@@ -180,11 +180,52 @@ static std::string header(const std::string &table, uint64_t tableOffset, uint64
   return {reinterpret_cast<const char *>(&header), sizeof(header)};
 }
 
+static std::unique_ptr<KernelT> kernel(uint32_t function, bool ptx) {
+  auto result = std::make_unique<KernelT>();
+  result->function = function;
+  result->threads = 256;
+  result->items_per_token = 1;
+  result->registers = ptx ? 0 : 100;
+  result->shared = ptx ? 0 : 4096;
+  result->blocks_per_sm = ptx ? 0 : 2;
+  result->dependent = true;
+  return result;
+}
+
+static std::unique_ptr<DeviceCodeT> deviceCode(const char *architecture, bool ptx,
+                                               std::unique_ptr<SectionT> place) {
+  auto result = std::make_unique<DeviceCodeT>();
+  result->architecture = architecture;
+  result->ptx = ptx;
+  result->section = std::move(place);
+  for (uint32_t function = 0; function < 4; ++function)
+    result->kernels.push_back(kernel(function, ptx));
+  return result;
+}
+
+/// The toy's programs once more, with code that is none.
+static void addDevice(const ToyConfig &config, ModuleT &module, uint64_t &offset,
+                      const std::string &code) {
+  auto device = std::make_unique<DeviceT>();
+  device->target = "cuda";
+  device->functions = module.functions;
+  device->programs.push_back(program(config, "decode", config.decodeTokens));
+  device->programs.push_back(program(config, "prefill", 0));
+  for (const std::unique_ptr<ProgramT> &program : device->programs) {
+    program->slots[1]->per_worker = false;
+    program->chosen_slot = static_cast<int32_t>(program->slots.size());
+    program->slots.push_back(slot(Size(0, 0, sizeof(int32_t))));
+  }
+  device->code.push_back(deviceCode("sm_80", false, section(offset, code)));
+  device->code.push_back(deviceCode("sm_90", true, section(offset, code)));
+  module.devices.push_back(std::move(device));
+}
+
 std::string toyArtifact(const ToyConfig &config, const EditModule &edit) {
   ModuleT module;
   addFacts(config, module);
   addCaches(config, module);
-  std::string weights, code = toyCode(), tokenizer;
+  std::string weights, code = toyCode(), tokenizer, deviceText("not PTX", 8);
   addWeights(config, module, weights);
   uint64_t offset = sectionAlignment;
   auto object = std::make_unique<CodeObjectT>();
@@ -198,11 +239,15 @@ std::string toyArtifact(const ToyConfig &config, const EditModule &edit) {
     module.tokenizer = section(offset, tokenizer);
     module.tokenizer_missing.clear();
   }
+  if (config.device)
+    addDevice(config, module, offset, deviceText);
   module.weights_section = section(offset, weights);
   // Where the bytes go, before anything is falsified.
   uint64_t places[] = {module.code[0]->section->offset,
                        module.tokenizer ? module.tokenizer->offset : 0,
-                       module.weights_section->offset};
+                       module.weights_section->offset,
+                       config.device ? module.devices[0]->code[0]->section->offset : 0,
+                       config.device ? module.devices[0]->code[1]->section->offset : 0};
   if (edit)
     edit(module);
   std::string table = packed(module);
@@ -214,6 +259,10 @@ std::string toyArtifact(const ToyConfig &config, const EditModule &edit) {
   put(places[0], code);
   put(places[1], config.tokenizer ? tokenizer : std::string());
   put(places[2], weights);
+  if (config.device) {
+    put(places[3], deviceText);
+    put(places[4], deviceText);
+  }
   put(offset, table);
   return bytes;
 }

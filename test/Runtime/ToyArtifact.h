@@ -22,6 +22,7 @@ struct ToyConfig {
   int32_t nanId = -1;        // a row of this token is NaN
   int32_t bos = 1;
   std::vector<int32_t> eos = {2};
+  bool device = false;    // programs and code for "cuda" beside those for CPUs, not to be run
   bool tokenizer = false; // one character per id, from "a" on
   std::vector<std::string> features;
 };

@@ -13,9 +13,19 @@ using namespace kvasir::rt;
 /// Reads what the checks have vouched for.
 static uint64_t touch(const kvasir::artifact::Module &module) {
   uint64_t sum = 0;
-  for (const auto *program : *module.programs())
-    for (const auto *row : *program->rows())
-      sum += module.functions()->Get(row->function())->size();
+  auto touchPrograms = [&](const auto *programs, const auto *functions) {
+    for (uint32_t i = 0; programs && i < programs->size(); ++i)
+      for (const auto *row : *programs->Get(i)->rows())
+        sum += functions->Get(row->function())->size();
+  };
+  touchPrograms(module.programs(), module.functions());
+  for (uint32_t i = 0; module.devices() && i < module.devices()->size(); ++i) {
+    const auto &device = *module.devices()->Get(i);
+    touchPrograms(device.programs(), device.functions());
+    for (const auto *code : *device.code())
+      for (uint32_t k = 0; k < device.functions()->size(); ++k)
+        sum += code->kernels()->Get(k)->threads() + code->section()->hash()->low();
+  }
   if (module.weights())
     for (const auto *weight : *module.weights())
       sum += weight->offset() + weight->hash()->low();
@@ -29,6 +39,8 @@ static void plan(const kvasir::artifact::Module &module) {
   for (int32_t limit : {0, 1}) {
     config.maxRequests = config.maxStepTokens = config.maxContext = limit;
     (void)planMemory(module, config);
+    for (uint32_t i = 0; module.devices() && i < module.devices()->size(); ++i)
+      (void)planMemory(module, config, module.devices()->Get(i));
   }
 }
 

@@ -17,13 +17,22 @@ int main(int argc, char **argv) {
   if (argc != 2)
     return 2;
   std::string directory = argv[1];
-  test::ToyConfig small, rich;
+  test::ToyConfig small, rich, device;
   small.windows = {0};
   rich.tokenizer = true;
   rich.features = {"avx2", "fma"};
+  device.device = true;
   int number = 0;
-  for (const test::ToyConfig &config : {small, rich}) {
-    std::string file = test::toyArtifact(config);
+  // The last one has nothing for CPUs.
+  test::EditModule forDevices = [](artifact::ModuleT &module) {
+    module.functions.clear();
+    module.programs.clear();
+    module.code.clear();
+  };
+  using Seed = std::pair<test::ToyConfig, test::EditModule>;
+  for (const auto &[config, edit] :
+       {Seed(small, {}), Seed(rich, {}), Seed(device, {}), Seed(device, forDevices)}) {
+    std::string file = test::toyArtifact(config, edit);
     artifact::FileHeader header;
     std::memcpy(&header, file.data(), sizeof(header));
     std::string name = directory + "/table" + std::to_string(number++);

@@ -12,7 +12,7 @@ namespace kvasir::artifact {
 /// Version policy: a runtime loads files of its own minor version and of the one before it
 /// (same major), and refuses all others by name.
 constexpr uint16_t versionMajor = 0;
-constexpr uint16_t versionMinor = 2;
+constexpr uint16_t versionMinor = 3;
 
 constexpr char magic[8] = {'K', 'V', 'A', 'S', 'I', 'R', '\r', '\n'};
 
