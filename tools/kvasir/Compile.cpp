@@ -158,13 +158,13 @@ static void settleEmission(Options &options) {
     fail(exitUsage, "--from: the result of phase 'package' is an artifact, not "
                     "IR; expected an earlier phase");
   bool whole = compile.until.empty() || compile.until == "package";
-  if (!whole && compile.emit == Emit::artifact)
+  if (!whole && makesArtifact(compile.emit))
     compile.emit = Emit::mlir; // the result of an earlier phase is IR
   if (!whole && compile.until != "lower" && compile.emit != Emit::mlir)
     fail(exitUsage, format("--emit %s needs phase 'lower', but --until stops at "
                            "'%s'",
                            options.emit.c_str(), compile.until.c_str()));
-  if (compile.emit != Emit::artifact && compile.until == "package")
+  if (!makesArtifact(compile.emit) && compile.until == "package")
     compile.until = "lower";
   settleVariants(compile, options.emit);
 }
@@ -177,7 +177,7 @@ static void settleOutput(const Options &options) {
     checkNotInput(options.output, options.compile.input + "/config.json");
     return;
   }
-  if (emit == Emit::artifact)
+  if (makesArtifact(emit))
     fail(exitUsage, "expected the name of the artifact: -o FILE");
   if ((emit == Emit::object || emit == Emit::cubin) && isatty(STDOUT_FILENO))
     fail(exitUsage, "an object file is not for a terminal; give -o FILE");
@@ -314,7 +314,7 @@ static int compile(Options &options) {
   options.compile.output = options.output;
   options.compile.provenance = provenanceOf(options);
   options.compile.cancelled = &interruptFlag();
-  Printer printer(options, options.compile.emit == Emit::artifact);
+  Printer printer(options, makesArtifact(options.compile.emit));
   double start = now();
   Json result = {{"file", options.output}};
   CompileOutcome outcome = compileWithProgress(options, printer, result);
@@ -323,7 +323,7 @@ static int compile(Options &options) {
   if (!outcome.good)
     fail(outcome.error.rfind("internal error", 0) == 0 ? exitInternal : exitBadInput,
          outcome.error);
-  if (options.compile.emit != Emit::artifact) {
+  if (!makesArtifact(options.compile.emit)) {
     printKernels(options, outcome);
     return writeEmission(options, outcome.bytes);
   }

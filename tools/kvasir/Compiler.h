@@ -16,6 +16,9 @@ namespace kvasir::cli {
 
 enum class Emit { artifact, mlir, llvm, assembly, object, ptx, cubin };
 
+/// Whether packaging comes last.
+inline bool makesArtifact(Emit emit) { return emit == Emit::artifact; }
+
 struct CompileOptions {
   std::string input;  ///< Hugging Face directory, GGUF file, or IR with `from`
   std::string output; ///< of Emit::artifact
