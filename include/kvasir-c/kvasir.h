@@ -84,8 +84,12 @@ typedef struct kvasir_model kvasir_model;
 typedef struct kvasir_model_options {
   size_t struct_size;
   const char *variant; /* name of a CPU variant in the artifact ("x86-64-v3"); NULL: the first whose
-                          features this machine has (they are stored best first) */
+                          features this machine has (they are stored best first). With a device: the
+                          architecture whose code is to be used ("sm_80"; "compute_80": its PTX) */
   bool verify_weights; /* also read and hash all weights (kvasir_model_verify) */
+  const char *device;  /* "cpu", "cuda" or "cuda:N" (the N-th device that the driver shows). NULL or
+                          "": cuda if the artifact has code for it and a device that runs it is
+                          there, else the CPU if the artifact has code for that */
 } kvasir_model_options;
 
 KVASIR_API void kvasir_model_options_init(kvasir_model_options *options);
@@ -103,7 +107,7 @@ typedef struct kvasir_model_info {
   size_t struct_size;
   const char *architecture; /* model_type of the checkpoint, "llama" */
   const char *name;         /* "" when unknown */
-  const char *variant;      /* of the code that was loaded, "x86-64-v4" */
+  const char *variant;      /* of the code that was loaded, "x86-64-v4", "sm_90" */
   const char *weight_type;  /* of the checkpoint's matrices: "f32", "f16" or "bf16" */
   const char *
       kv_type; /* stored keys and values: "f32", "f16", "bf16", "int8"; "mixed"; "" for no caches */
@@ -136,6 +140,11 @@ typedef struct kvasir_model_info {
   float min_p;
   float repetition_penalty;
   bool do_sample;
+  const char *device;             /* that was chosen: "cpu", "cuda:0" */
+  const char *device_product;     /* what its maker calls it; "" for the CPU */
+  uint64_t device_memory_bytes;   /* in all; 0: that of the machine */
+  const char *device_passed_over; /* why a device that the artifact has code for was not chosen by
+                                     itself; "" when none was passed over */
 } kvasir_model_info;
 
 /* Fills `info` (struct_size set by the caller). Pointers live as long as the model. */

@@ -40,7 +40,7 @@ kvasir_error *kvasir_plan(const kvasir_model *model, const kvasir_engine_options
     EngineConfig config;
     if (Status s = readConfig(options, config); !s)
       return s;
-    Result<MemoryPlan> made = planMemory(model->model->module(), config);
+    Result<MemoryPlan> made = model->model->plan(config);
     if (!made)
       return made.status();
     kvasir_memory_plan numbers = {};

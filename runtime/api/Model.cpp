@@ -23,7 +23,11 @@ kvasir_error *kvasir_model_load(const char *path, const kvasir_model_options *op
     kvasir_model_options_init(&chosen);
     if (Status s = readStruct(options, chosen); !s)
       return s;
-    auto loaded = Model::load(path, chosen.variant ? chosen.variant : "", chosen.verify_weights);
+    ModelConfig config;
+    config.device = chosen.device ? chosen.device : "";
+    config.variant = chosen.variant ? chosen.variant : "";
+    config.verifyWeights = chosen.verify_weights;
+    auto loaded = Model::load(path, config);
     if (!loaded)
       return loaded.status();
     auto handle = std::make_unique<kvasir_model>();
@@ -108,7 +112,11 @@ kvasir_error *kvasir_model_get_info(const kvasir_model *model, kvasir_model_info
     fillModel(*module.model(), facts);
     fillCaches(module, facts);
     fillGeneration(module.generation(), facts);
-    facts.variant = source.variant().c_str();
+    facts.variant = source.device().variant().c_str();
+    facts.device = source.device().name().c_str();
+    facts.device_product = source.device().product().c_str();
+    facts.device_memory_bytes = source.device().memoryBytes();
+    facts.device_passed_over = source.passedOver().c_str();
     facts.max_context = static_cast<int32_t>(module.limits()->max_context());
     facts.max_requests = static_cast<int32_t>(module.limits()->max_requests());
     facts.max_step_tokens = static_cast<int32_t>(module.limits()->max_step_tokens());

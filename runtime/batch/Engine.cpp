@@ -153,28 +153,33 @@ bool Engine::buildStep() {
     any = true;
     request->noteStarted(time);
     bool last = request->scheduled == request->pending();
-    builder.add(request->cached, request->nextTokens(), last ? KVASIR_ROWS_LAST : KVASIR_ROWS_NONE);
+    builder.add(request->cached, request->nextTokens(), last ? KVASIR_ROWS_LAST : KVASIR_ROWS_NONE,
+                readsLogits(request->spec.sampling));
     bool decodes = last && request->scheduled == 1 && request->newTokens() > 0;
     (decodes ? totals.decode_tokens : totals.prompt_tokens) += request->scheduled;
   }
   return any;
 }
 
-Result<Logits> Engine::runStep(bool decodeOnly) {
+Result<StepResult> Engine::runStep(bool decodeOnly) {
   double begin = now();
-  Result<Logits> logits = runner->run();
+  Result<StepResult> result = runner->run();
   double seconds = now() - begin;
   ++totals.steps;
   totals.compute_seconds += seconds;
   if (decodeOnly)
     totals.decode_seconds += seconds;
-  return logits;
+  return result;
 }
 
-void Engine::chooseToken(Request &request, const float *row) {
+void Engine::chooseToken(Request &request, const StepResult &result, size_t row) {
   std::vector<kvasir_logprob> top;
   uint64_t index = static_cast<uint64_t>(request.newTokens());
-  Result<Choice> choice = sampler.choose(row, request.spec.sampling, request.tokens, index, top);
+  const SamplingOptions &options = request.spec.sampling;
+  Result<Choice> choice = result.chosen && !readsLogits(options)
+                              ? chosenAlready(result.chosen[row], source->vocabSize())
+                              : sampler.choose(result.logits + result.stride * row, options,
+                                               request.tokens, index, top);
   if (!choice) {
     request.failure = choice.status();
     ended.emplace_back(request.id, KVASIR_FINISH_ERROR);
@@ -195,7 +200,7 @@ void Engine::chooseToken(Request &request, const float *row) {
     ended.emplace_back(request.id, reason);
 }
 
-void Engine::chooseTokens(const Logits &logits) {
+void Engine::chooseTokens(const StepResult &result) {
   ended.clear();
   size_t row = 0;
   for (const auto &request : scheduler.running()) {
@@ -205,7 +210,7 @@ void Engine::chooseTokens(const Logits &logits) {
     request->cached.advance(runner->cache(), request->cached.length() + request->scheduled);
     request->scheduled = 0;
     if (last)
-      chooseToken(*request, logits.data + logits.stride * row++);
+      chooseToken(*request, result, row++);
   }
   for (auto [id, reason] : ended)
     finish(id, reason);
@@ -234,10 +239,10 @@ Status Engine::stepUnlocked(bool &more) {
   uint64_t promptTokens = totals.prompt_tokens;
   intake();
   if (buildStep()) {
-    Result<Logits> logits = runStep(totals.prompt_tokens == promptTokens);
-    if (!logits)
-      return logits.status();
-    chooseTokens(*logits);
+    Result<StepResult> result = runStep(totals.prompt_tokens == promptTokens);
+    if (!result)
+      return result.status();
+    chooseTokens(*result);
   }
   totals.host_seconds += now() - begin - (totals.compute_seconds - computed);
   publish();

@@ -62,9 +62,9 @@ private:
   void finish(uint64_t id, kvasir_finish_reason reason);
   void finishFailed();
   bool buildStep();
-  void chooseTokens(const Logits &logits);
-  void chooseToken(Request &request, const float *row);
-  Result<Logits> runStep(bool decodeOnly);
+  void chooseTokens(const StepResult &result);
+  void chooseToken(Request &request, const StepResult &result, size_t row);
+  Result<StepResult> runStep(bool decodeOnly);
   void publish();
   Status checkForward(std::span<const kvasir_forward_item> items,
                       std::span<Sequence *const> sequences);

@@ -106,12 +106,13 @@ Status Engine::forward(std::span<const kvasir_forward_item> items,
   for (size_t i = 0; i < items.size(); ++i) {
     CachedTokens &cached = sequences[i]->cached;
     cached.grow(runner->cache(), cached.length() + items[i].count);
-    builder.add(cached, {items[i].ids, size_t(items[i].count)}, items[i].rows);
+    builder.add(cached, {items[i].ids, size_t(items[i].count)}, items[i].rows,
+                /*readsLogits=*/logits != nullptr);
     rows += static_cast<size_t>(rowsWanted(items[i]));
     longest = std::max(longest, items[i].count);
     (items[i].count == 1 ? totals.decode_tokens : totals.prompt_tokens) += items[i].count;
   }
-  Result<Logits> result = runStep(/*decodeOnly=*/longest == 1);
+  Result<StepResult> result = runStep(/*decodeOnly=*/longest == 1);
   if (!result)
     return result.status();
   for (size_t i = 0; i < items.size(); ++i) {
@@ -119,7 +120,7 @@ Status Engine::forward(std::span<const kvasir_forward_item> items,
     cached.advance(runner->cache(), cached.length() + items[i].count);
   }
   if (logits) {
-    logits->data = result->data;
+    logits->data = result->logits;
     logits->rows = rows;
     logits->stride = result->stride;
   }

@@ -5,7 +5,6 @@
 #include "kvasir-c/abi.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace kvasir::rt {
 
@@ -30,32 +29,23 @@ int32_t mostPages(int32_t total, int32_t chunk, int32_t window) {
   return static_cast<int32_t>(std::min<int64_t>(all, seen / pageTokens + 2));
 }
 
-Result<KvCache> KvCache::create(const artifact::Module &module, const MemoryPlan &plan,
-                                bool poisonPages) {
-  KvCache cache(static_cast<int32_t>(plan.pages));
-  Result<Allocation> memory = Allocation::create(plan.kvBytes, "the KV cache");
-  if (!memory)
-    return memory.status();
-  cache.memory = std::move(*memory);
+KvCache::KvCache(const artifact::Module &module, const MemoryPlan &plan, StepExecutor *poisoned)
+    : pool(static_cast<int32_t>(plan.pages)), poisoned(poisoned) {
   uint32_t count = module.caches() ? module.caches()->size() : 0;
   bool windowed = count != 0;
   for (uint32_t i = 0; i < count; ++i) {
-    const artifact::Cache &source = *module.caches()->Get(i);
-    windowed &= source.window() != 0;
-    cache.widest = std::max(cache.widest, static_cast<int32_t>(source.window()));
-    if (poisonPages)
-      cache.poisoned.push_back({cache.memory.data() + plan.cacheOffsets[i], source.page_bytes()});
+    int32_t window = static_cast<int32_t>(module.caches()->Get(i)->window());
+    windowed &= window != 0;
+    widest = std::max(widest, window);
   }
   if (!windowed)
-    cache.widest = 0;
-  return cache;
+    widest = 0;
 }
 
 int32_t KvCache::take() {
   int32_t page = pool.take();
-  // All bits set is a NaN in f32, f16 and bf16.
-  for (const Region &region : poisoned)
-    std::memset(region.start + region.pageBytes * page, 0xff, region.pageBytes);
+  if (poisoned)
+    poisoned->poisonPage(page);
   return page;
 }
 

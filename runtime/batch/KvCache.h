@@ -1,9 +1,9 @@
-// The memory of all caches and the pages that sequences hold in it.
+// The pages of all caches and those that sequences hold. Their memory is the executor's.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_BATCH_KVCACHE_H
 #define KVASIR_RUNTIME_BATCH_KVCACHE_H
 
-#include "memory/Allocation.h"
+#include "device/StepExecutor.h"
 #include "memory/PagePool.h"
 #include "memory/Plan.h"
 
@@ -13,10 +13,9 @@ namespace kvasir::rt {
 
 class KvCache {
 public:
-  static Result<KvCache> create(const artifact::Module &module, const MemoryPlan &plan,
-                                bool poisonPages);
+  /// `poisoned`: whose pages are filled with NaN when they are taken; null: nobody's.
+  KvCache(const artifact::Module &module, const MemoryPlan &plan, StepExecutor *poisoned);
 
-  unsigned char *data() const { return memory.data(); }
   const PagePool &pages() const { return pool; }
   PagePool &pages() { return pool; }
 
@@ -27,15 +26,8 @@ public:
   int32_t window() const { return widest; }
 
 private:
-  explicit KvCache(int32_t pages) : pool(pages) {}
-
-  struct Region {
-    unsigned char *start;
-    uint64_t pageBytes;
-  };
   PagePool pool;
-  Allocation memory;
-  std::vector<Region> poisoned; // empty without poisoning
+  StepExecutor *poisoned;
   int32_t widest = 0;
 };
 

@@ -12,17 +12,19 @@ StepBuilder::StepBuilder(const MemoryPlan &plan) : pageStride(plan.pageStride) {
        {&ids, &positions, &tokenRequest, &blockToken, &blockTokens})
     perToken->reserve(plan.maxStepTokens);
   rowToken.reserve(plan.maxLogitRows);
+  readRows.reserve(plan.maxLogitRows);
   requestTotal.reserve(plan.maxRequests);
   pageTable.reserve(size_t(plan.maxRequests) * pageStride);
 }
 
 void StepBuilder::clear() {
   for (std::vector<int32_t> *array : {&ids, &positions, &tokenRequest, &rowToken, &requestTotal,
-                                      &pageTable, &blockToken, &blockTokens})
+                                      &pageTable, &blockToken, &blockTokens, &readRows})
     array->clear();
 }
 
-void StepBuilder::add(const CachedTokens &cached, std::span<const int32_t> add, kvasir_rows rows) {
+void StepBuilder::add(const CachedTokens &cached, std::span<const int32_t> add, kvasir_rows rows,
+                      bool readsLogits) {
   int32_t count = static_cast<int32_t>(add.size());
   int32_t first = static_cast<int32_t>(ids.size());
   int32_t request = static_cast<int32_t>(requestTotal.size());
@@ -31,8 +33,11 @@ void StepBuilder::add(const CachedTokens &cached, std::span<const int32_t> add, 
     ids.push_back(add[i]);
     positions.push_back(cached.length() + i);
     tokenRequest.push_back(request);
-    if (rows == KVASIR_ROWS_ALL || (rows == KVASIR_ROWS_LAST && i + 1 == count))
-      rowToken.push_back(first + i);
+    if (rows == KVASIR_ROWS_NONE || (rows == KVASIR_ROWS_LAST && i + 1 != count))
+      continue;
+    if (readsLogits)
+      readRows.push_back(static_cast<int32_t>(rowToken.size()));
+    rowToken.push_back(first + i);
   }
   for (int32_t i = 0; i < count; i += KVASIR_BLOCK_TOKENS) {
     blockToken.push_back(first + i);

@@ -19,14 +19,17 @@ public:
 
   void clear();
   /// `ids` follow what `cached` holds; it has pages for them already.
-  void add(const CachedTokens &cached, std::span<const int32_t> ids, kvasir_rows rows);
+  /// `readsLogits`: the host wants its rows, not only the ids that the device chooses.
+  void add(const CachedTokens &cached, std::span<const int32_t> ids, kvasir_rows rows,
+           bool readsLogits);
   /// Valid until the next clear.
   const kvasir_step_args &arguments();
+  std::span<const int32_t> hostRows() const { return readRows; }
 
 private:
   int32_t pageStride;
   std::vector<int32_t> ids, positions, tokenRequest, rowToken, requestTotal, pageTable, blockToken,
-      blockTokens;
+      blockTokens, readRows;
   kvasir_step_args args = {};
 };
 

@@ -5,10 +5,12 @@ add_library(kvasir_runtime STATIC
   artifact/Artifact.cpp artifact/Check.cpp artifact/MappedFile.cpp
   batch/Engine.cpp batch/Forward.cpp batch/KvCache.cpp batch/Request.cpp batch/Scheduler.cpp
   batch/StepBuilder.cpp batch/StepRunner.cpp batch/StopMatcher.cpp
+  cuda/Platform.cpp
+  device/Choose.cpp
   loader/CodeObject.cpp loader/CpuFeatures.cpp
   memory/Allocation.cpp memory/Machine.cpp memory/Plan.cpp
   model/Model.cpp sampling/Sampler.cpp
-  workers/Barrier.cpp workers/Checker.cpp workers/Executor.cpp workers/WorkerPool.cpp)
+  workers/Barrier.cpp workers/Checker.cpp workers/CpuDevice.cpp workers/Executor.cpp workers/WorkerPool.cpp)
 kvasir_flatbuffer(kvasir_runtime ${CMAKE_CURRENT_SOURCE_DIR}/../include/kvasir/Artifact/Module.fbs)
 target_compile_features(kvasir_runtime PUBLIC cxx_std_20)
 # No contraction: what a request draws must not depend on the compiler's taste.

@@ -29,6 +29,10 @@ struct Checked {
 
 static constexpr uint64_t cacheAlignment = uint64_t(2) << 20;
 static constexpr int32_t maxThreads = 1024;
+/// Parts of a device's one allocation start at multiples of it.
+static constexpr uint64_t deviceAlignment = 4096;
+/// The step's arguments in device memory, and what its arrays lose to alignment.
+static constexpr uint64_t deviceStepBytes = 1024;
 
 static Status limit(const char *name, int32_t &value, int32_t chosen, uint32_t fallback,
                     uint32_t most) {
@@ -107,23 +111,65 @@ static uint64_t stepArrayBytes(const MemoryPlan &plan, Checked &math) {
                   math.multiply(perRequest, plan.maxRequests));
 }
 
+/// The weights that programs use, in the order of the file.
+static std::vector<uint32_t> usedWeights(const Module &module, const ProgramList &programs) {
+  std::vector<bool> used(module.weights() ? module.weights()->size() : 0);
+  for (const Program *program : programs)
+    for (const Row *row : *program->rows())
+      for (uint32_t i = 0; row->operands() && i < row->operands()->size(); ++i)
+        if (row->operands()->Get(i)->kind() == OperandKind::weight)
+          used[row->operands()->Get(i)->index()] = true;
+  std::vector<uint32_t> indices;
+  for (uint32_t i = 0; i < used.size(); ++i)
+    if (used[i])
+      indices.push_back(i);
+  auto place = [&](uint32_t index) {
+    return std::pair(module.weights()->Get(index)->offset(), index);
+  };
+  std::sort(indices.begin(), indices.end(),
+            [&](uint32_t a, uint32_t b) { return place(a) < place(b); });
+  return indices;
+}
+
+static void planWeights(const Module &module, const PlanTarget &target, MemoryPlan &plan,
+                        Checked &math) {
+  if (target.isDevice)
+    plan.weightOffsets.assign(module.weights() ? module.weights()->size() : 0,
+                              MemoryPlan::noWeight);
+  for (uint32_t index : usedWeights(module, *target.programs)) {
+    if (target.isDevice)
+      plan.weightOffsets[index] = plan.weightBytes;
+    plan.weightBytes = math.add(
+        plan.weightBytes, math.roundUp(module.weights()->Get(index)->size(), KVASIR_ALIGNMENT));
+  }
+  // Mapped weights may share bytes, and the last one ends where the section does.
+  if (!target.isDevice)
+    plan.weightBytes = std::min(plan.weightBytes, module.weights_section()->size());
+}
+
 /// Pages when the caller names neither tokens nor bytes.
-static uint64_t defaultPages(const MemoryPlan &plan, Checked &math) {
+static uint64_t defaultPages(const MemoryPlan &plan, bool isDevice, Checked &math) {
   uint64_t wanted = math.multiply(static_cast<uint64_t>(plan.pageStride), plan.maxRequests);
   if (plan.pageBytes == 0)
     return wanted;
   uint64_t fixed = math.add(math.add(plan.weightBytes, plan.arenaBytes), plan.stepBytes);
-  uint64_t half = plan.availableBytes / 2;
-  uint64_t room = half - std::min(half, fixed);
+  // A machine's memory is there for others too, a device's hardly.
+  uint64_t share = isDevice ? plan.availableBytes / 10 * 9 : plan.availableBytes / 2;
+  uint64_t room = share - std::min(share, fixed);
   return std::clamp<uint64_t>(room / plan.pageBytes, 1, wanted);
 }
 
-static Status planCaches(const Module &module, const EngineConfig &config, MemoryPlan &plan) {
-  Checked math;
+static Status planCaches(const Module &module, const EngineConfig &config, bool isDevice,
+                         MemoryPlan &plan, Checked &math) {
   if (module.caches())
     for (const Cache *cache : *module.caches())
       plan.pageBytes = math.add(plan.pageBytes, cache->page_bytes());
   plan.stepBytes = math.add(stepArrayBytes(plan, math), plan.counterBytes);
+  if (isDevice) {
+    plan.stepBytes = math.roundUp(math.add(plan.stepBytes, deviceStepBytes), deviceAlignment);
+    plan.weightBytes = math.roundUp(plan.weightBytes, deviceAlignment);
+    plan.arenaBytes = math.roundUp(plan.arenaBytes, deviceAlignment);
+  }
   if (config.kvTokens && config.kvBytes)
     return error(Code::invalidArgument,
                  "engine options kv_tokens and kv_bytes are both set, expected "
@@ -133,7 +179,7 @@ static Status planCaches(const Module &module, const EngineConfig &config, Memor
   else if (config.kvBytes && plan.pageBytes)
     plan.pages = config.kvBytes / plan.pageBytes;
   else
-    plan.pages = defaultPages(plan, math);
+    plan.pages = defaultPages(plan, isDevice, math);
   if (plan.pages == 0)
     return error(Code::resourceExhausted,
                  format("kv_bytes of %" PRIu64 " holds no page, one page of %d "
@@ -158,50 +204,20 @@ static Status planCaches(const Module &module, const EngineConfig &config, Memor
   return Status::ok();
 }
 
-using Programs = flatbuffers::Vector<flatbuffers::Offset<Program>>;
-
-static const Programs &programsOf(const Module &module, const Device *device) {
-  bool forCPUs = module.programs() && module.programs()->size() > 0;
-  if (!device && !forCPUs)
-    device = module.devices()->Get(0);
-  return device ? *device->programs() : *module.programs();
-}
-
-std::vector<bool> usedWeights(const Module &module, const Programs &programs) {
-  std::vector<bool> used(module.weights() ? module.weights()->size() : 0);
-  for (const Program *program : programs)
-    for (const Row *row : *program->rows())
-      if (row->operands())
-        for (const Operand *operand : *row->operands())
-          if (operand->kind() == OperandKind::weight)
-            used[operand->index()] = true;
-  return used;
-}
-
-/// The whole section when one target reads it; of several targets' weights, those read.
-static uint64_t weightBytes(const Module &module, const Programs &programs) {
-  if (!module.devices() || module.devices()->size() == 0)
-    return module.weights_section()->size();
-  Checked math;
-  uint64_t bytes = 0;
-  std::vector<bool> used = usedWeights(module, programs);
-  for (uint32_t i = 0; i < used.size(); ++i)
-    if (used[i])
-      bytes = math.add(bytes, math.roundUp(module.weights()->Get(i)->size(), KVASIR_ALIGNMENT));
-  return math.overflow ? UINT64_MAX : bytes; // which overflows the plan's sum
-}
-
 Result<MemoryPlan> planMemory(const Module &module, const EngineConfig &config,
-                              const Device *device) {
+                              const PlanTarget &target) {
   MemoryPlan plan;
-  const Programs &programs = programsOf(module, device);
+  Checked math;
+  plan.place = target.place;
   if (Status s = chooseLimits(*module.limits(), config, plan); !s)
     return s;
+  if (target.isDevice)
+    plan.threads = 1;
   plan.pageStride = (plan.maxContext + KVASIR_PAGE_TOKENS - 1) / KVASIR_PAGE_TOKENS;
-  plan.weightBytes = weightBytes(module, programs);
-  plan.availableBytes = config.memoryBytes ? config.memoryBytes : availableMemory();
+  planWeights(module, target, plan, math);
+  plan.availableBytes = config.memoryBytes ? config.memoryBytes : target.availableBytes;
   uint64_t counters = 0;
-  for (const Program *program : programs) {
+  for (const Program *program : *target.programs) {
     plan.programs.emplace_back();
     ProgramPlan &last = plan.programs.back();
     if (Status s = planProgram(*program, plan, last); !s)
@@ -210,19 +226,19 @@ Result<MemoryPlan> planMemory(const Module &module, const EngineConfig &config,
     counters = std::max(counters, last.counters);
   }
   plan.counterBytes = counters * KVASIR_ALIGNMENT;
-  if (Status s = planCaches(module, config, plan); !s)
+  if (Status s = planCaches(module, config, target.isDevice, plan, math); !s)
     return s;
   return plan;
 }
 
 Status doesNotFit(const MemoryPlan &plan) {
-  return error(Code::resourceExhausted,
-               format("the engine does not fit: weights %" PRIu64 " + workspace %" PRIu64
-                      " + KV %" PRIu64 " (%" PRIu64 " pages of %d tokens) = %" PRIu64
-                      " bytes, but %" PRIu64
-                      " are available; lower kv_tokens, max_requests or max_step_tokens",
-                      plan.weightBytes, plan.arenaBytes + plan.stepBytes, plan.kvBytes, plan.pages,
-                      KVASIR_PAGE_TOKENS, plan.totalBytes, plan.availableBytes));
+  return error(
+      Code::resourceExhausted,
+      format("the engine does not fit%s: weights %" PRIu64 " + workspace %" PRIu64 " + KV %" PRIu64
+             " (%" PRIu64 " pages of %d tokens) = %" PRIu64 " bytes, but %" PRIu64
+             " are available; lower kv_tokens, max_requests or max_step_tokens",
+             plan.place.c_str(), plan.weightBytes, plan.arenaBytes + plan.stepBytes, plan.kvBytes,
+             plan.pages, KVASIR_PAGE_TOKENS, plan.totalBytes, plan.availableBytes));
 }
 
 } // namespace kvasir::rt

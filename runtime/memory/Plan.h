@@ -7,6 +7,7 @@
 #include "support/Status.h"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace kvasir::rt {
@@ -26,6 +27,17 @@ struct EngineConfig {
   bool pinWorkers = true;
   bool profile = false;
   bool poisonPages = false;
+};
+
+using ProgramList = flatbuffers::Vector<flatbuffers::Offset<artifact::Program>>;
+
+/// What an engine's memory is planned for.
+struct PlanTarget {
+  const ProgramList *programs = nullptr;
+  uint64_t availableBytes = 0; // now; EngineConfig::memoryBytes goes before it
+  /// A device with memory of its own: weights are copied to it, and there is one worker.
+  bool isDevice = false;
+  std::string place; // for messages: " on cuda:0 (NVIDIA H200)"
 };
 
 /// Where one slot of a program lies in the arena. Copies of per-worker slots
@@ -50,29 +62,28 @@ struct MemoryPlan {
   int32_t pageStride = 0; // entries of the page table per request
   std::vector<ProgramPlan> programs;
   std::vector<uint64_t> cacheOffsets; // of each cache in the KV allocation
-  uint64_t weightBytes = 0;           // of those that the programs read
-  uint64_t arenaBytes = 0;            // the largest of the programs: they share one arena
-  uint64_t counterBytes = 0;          // 64 each: no two share a cache line
-  uint64_t stepBytes = 0;             // arrays of the step arguments, and counters
-  uint64_t pageBytes = 0;             // of all caches
+  /// Of devices: place of each weight among those copied, noWeight for those that no program uses.
+  std::vector<uint64_t> weightOffsets;
+  uint64_t weightBytes = 0;  // of those that the programs use
+  uint64_t arenaBytes = 0;   // the largest of the programs: they share one arena
+  uint64_t counterBytes = 0; // 64 each: no two share a cache line
+  uint64_t stepBytes = 0;    // arrays of the step arguments, and counters
+  uint64_t pageBytes = 0;    // of all caches
   uint64_t pages = 0;
   uint64_t kvBytes = 0; // with the alignment between caches
   uint64_t totalBytes = 0;
   uint64_t availableBytes = 0;
+  std::string place; // see PlanTarget
+
+  static constexpr uint64_t noWeight = UINT64_MAX;
 
   bool fits() const { return totalBytes <= availableBytes; }
 };
 
-/// The plan of a device's programs; without a device that of the programs for
-/// CPUs, or if there are none, of the first device's. Refuses limits above the
-/// module's and sums that overflow; whether it fits is the caller's question.
+/// Refuses limits above the module's and sums that overflow; whether it fits is
+/// the caller's question.
 Result<MemoryPlan> planMemory(const artifact::Module &module, const EngineConfig &config,
-                              const artifact::Device *device = nullptr);
-
-/// Whether the programs read each weight of the module.
-std::vector<bool>
-usedWeights(const artifact::Module &module,
-            const flatbuffers::Vector<flatbuffers::Offset<artifact::Program>> &programs);
+                              const PlanTarget &target);
 
 /// The refusal of a plan that does not fit, with its numbers.
 Status doesNotFit(const MemoryPlan &plan);

@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "model/Model.h"
 
-#include "loader/CpuFeatures.h"
-
 namespace kvasir::rt {
 
 Status Model::openTokenizer() {
@@ -29,25 +27,15 @@ Status Model::requireTokenizer() const {
                "the artifact has no tokenizer (" + missing + "); use token ids instead of text");
 }
 
-Status Model::loadCode(const std::string &variant) {
-  if (!file.isForHost() && variant.empty()) {
-    variantName = module().devices()->Get(0)->target()->str();
-    return Status::ok();
-  }
-  auto code = chooseVariant(module(), variant, cpuFeatures());
-  if (!code)
-    return code.status();
-  variantName = (*code)->variant()->str();
-  Result<CodeObject> loaded =
-      CodeObject::load(file.bytes(*(*code)->section()), variantName, module().functions());
-  if (!loaded)
-    return loaded.status();
-  compiled = std::move(*loaded);
-  return Status::ok();
+Result<MemoryPlan> Model::plan(const EngineConfig &config) const {
+  Result<PlanTarget> target = device().planTarget();
+  if (!target)
+    return target.status();
+  return planMemory(module(), config, *target);
 }
 
 Result<std::shared_ptr<const Model>> Model::load(const std::string &path,
-                                                 const std::string &variant, bool verifyWeights) {
+                                                 const ModelConfig &config) {
   Result<Artifact> artifact = Artifact::open(path);
   if (!artifact)
     return artifact.status();
@@ -56,11 +44,13 @@ Result<std::shared_ptr<const Model>> Model::load(const std::string &path,
   auto named = [&](const Status &status) {
     return error(status.code(), "'" + path + "': " + status.message());
   };
-  if (Status s = model->loadCode(variant); !s)
-    return named(s);
+  Result<ChosenDevice> chosen = chooseDevice(model->file, config.device, config.variant);
+  if (!chosen)
+    return named(chosen.status());
+  model->chosen = std::move(*chosen);
   if (Status s = model->openTokenizer(); !s)
     return named(s);
-  if (verifyWeights)
+  if (config.verifyWeights)
     if (Status s = model->file.verifyWeights(nullptr); !s)
       return named(s);
   return std::shared_ptr<const Model>(std::move(model));

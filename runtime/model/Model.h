@@ -1,10 +1,10 @@
-// A loaded model: artifact, code for this machine, tokenizer. Immutable, shared
-// by threads. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// A loaded model: artifact, device with the code for it, tokenizer. Immutable, shared by threads.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_MODEL_MODEL_H
 #define KVASIR_RUNTIME_MODEL_MODEL_H
 
 #include "artifact/Artifact.h"
-#include "loader/CodeObject.h"
+#include "device/Choose.h"
 #include "tokenizer/Tokenizer.h"
 
 #include <memory>
@@ -12,19 +12,24 @@
 
 namespace kvasir::rt {
 
+struct ModelConfig {
+  std::string device, variant; // see chooseDevice
+  bool verifyWeights = false;  // all of them are hashed
+};
+
 class Model {
 public:
-  /// `variant` is empty for the best one. An artifact without code for CPUs is
-  /// loaded too: its variant is the name of its first device. With `verifyWeights` all weights are
-  /// hashed.
+  /// An artifact whose device is not there is loaded too, as long as none is named: its engines are
+  /// refused.
   static Result<std::shared_ptr<const Model>> load(const std::string &path,
-                                                   const std::string &variant, bool verifyWeights);
+                                                   const ModelConfig &config);
 
   const Artifact &artifact() const { return file; }
   const artifact::Module &module() const { return file.module(); }
-  /// Empty when the artifact has no code for CPUs.
-  const CodeObject &code() const { return compiled; }
-  const std::string &variant() const { return variantName; }
+  const Device &device() const { return *chosen.device; }
+  /// Why a device that the artifact has code for was not chosen; "" when none was passed over.
+  const std::string &passedOver() const { return chosen.passedOver; }
+  Result<MemoryPlan> plan(const EngineConfig &config) const;
   int32_t vocabSize() const { return static_cast<int32_t>(module().model()->vocab_size()); }
 
   /// The tokenizer, or the reason why there is none.
@@ -34,11 +39,9 @@ public:
 
 private:
   Status openTokenizer();
-  Status loadCode(const std::string &variant);
 
   Artifact file;
-  CodeObject compiled;
-  std::string variantName;
+  ChosenDevice chosen;
   std::optional<Tokenizer> text;
   std::string missing;
 };

@@ -39,6 +39,25 @@ Status checkSampling(const SamplingOptions &options, int32_t vocabulary) {
   return Status::ok();
 }
 
+bool readsLogits(const SamplingOptions &options) {
+  return options.temperature > 0 || !options.bias.empty() || options.repetitionPenalty != 1 ||
+         options.logprobs >= 0;
+}
+
+static Status notFinite() {
+  return error(Code::internal, "the model's logits are not finite: the checkpoint or its "
+                               "number format cannot represent this prompt");
+}
+
+Result<Choice> chosenAlready(int32_t id, int32_t vocabulary) {
+  if (id < 0)
+    return notFinite();
+  if (id >= vocabulary)
+    return error(Code::internal,
+                 format("the device chose id %d, but ids are in [0, %d)", id, vocabulary));
+  return Choice{id, std::numeric_limits<float>::quiet_NaN()};
+}
+
 double exponential(double x) {
   // x = n ln 2 + r with |r| <= ln 2 / 2, then a Taylor polynomial: the first
   // term left out is below 2^-57 of the result.
@@ -210,8 +229,7 @@ Result<Choice> Sampler::choose(const float *logits, const SamplingOptions &optio
   const float *values = adjust(logits, options, history);
   Largest largest = findLargest(values, vocabulary);
   if (std::isnan(largest.value) || largest.value == INFINITY)
-    return error(Code::internal, "the model's logits are not finite: the checkpoint or its "
-                                 "number format cannot represent this prompt");
+    return notFinite();
   if (largest.value == -INFINITY)
     return error(Code::invalidArgument, "no token is allowed: every logit is -infinity");
   Choice choice = {largest.index, std::numeric_limits<float>::quiet_NaN()};

@@ -32,6 +32,12 @@ struct Choice {
   float logprob = 0; // NaN unless asked for
 };
 
+/// Whether the choice takes more than the id of the largest logit.
+bool readsLogits(const SamplingOptions &options);
+
+/// The choice of a device that has found the largest logit: its id, or -1 where it is not finite.
+Result<Choice> chosenAlready(int32_t id, int32_t vocabulary);
+
 /// Scratch memory for one vocabulary; one thread at a time.
 class Sampler {
 public:

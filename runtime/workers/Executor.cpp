@@ -34,23 +34,24 @@ struct Executor::Resolver {
     case OperandKind::slot: {
       const SlotPlace &place = places.slots[operand.index()];
       bool own = source.slots()->Get(operand.index())->per_worker();
-      return memory.arena + place.offset + (own ? place.stride * worker : 0);
+      return memory.arena.data() + place.offset + (own ? place.stride * worker : 0);
     }
     case OperandKind::weight:
       return const_cast<unsigned char *>(artifact.weight(weight(operand)));
     case OperandKind::cache:
-      return memory.kv + plan.cacheOffsets[operand.index()];
+      return memory.kv.data() + plan.cacheOffsets[operand.index()];
     case OperandKind::counter:
       break;
     }
-    return memory.counters + counterBytes;
+    return memory.counters.data() + counterBytes;
   }
 };
 
 Executor::Executor(const Artifact &artifact, const std::vector<kvasir_phase_fn> &functions,
-                   const MemoryPlan &plan, const Memory &memory, WorkerPool &pool, bool profile,
-                   std::unique_ptr<Checker> checker)
-    : pool(pool), counters(memory.counters), checker(std::move(checker)) {
+                   const MemoryPlan &plan, Memory taken, std::unique_ptr<WorkerPool> workers,
+                   bool profile, std::unique_ptr<Checker> checker)
+    : artifact(artifact), plan(plan), memory(std::move(taken)), pool(std::move(workers)),
+      checker(std::move(checker)) {
   const auto &sources = *artifact.module().programs();
   programs.reserve(sources.size());
   for (uint32_t i = 0; i < sources.size(); ++i) {
@@ -69,11 +70,11 @@ void Executor::compile(const Program &source, const std::vector<kvasir_phase_fn>
   CompiledProgram &result = programs.back();
   result.source = &source;
   result.maxTokens = source.max_tokens();
-  result.operands.resize(pool.workers());
-  result.ranges.resize(pool.workers());
+  result.operands.resize(pool->workers());
+  result.ranges.resize(pool->workers());
   uint64_t logits = resolver.places.slots[source.logits_slot()].offset;
-  result.logits = {reinterpret_cast<const float *>(resolver.memory.arena + logits),
-                   source.logits_stride()};
+  result.result = {reinterpret_cast<const float *>(memory.arena.data() + logits),
+                   source.logits_stride(), nullptr};
   for (const Row *row : *source.rows())
     compileRow(*row, functions[row->function()], resolver, result);
   result.counterBytes = resolver.counterBytes;
@@ -91,7 +92,7 @@ void Executor::compileRow(const Row &row, kvasir_phase_fn function, Resolver &re
     compiled.ranges =
         static_cast<uint32_t>(std::count_if(operands->begin(), operands->end(), isStreamed));
     for (const Operand *operand : *operands) {
-      for (int32_t worker = 0; worker < pool.workers(); ++worker)
+      for (int32_t worker = 0; worker < pool->workers(); ++worker)
         result.operands[worker].push_back(resolver.pointer(*operand, worker));
       if (operand->kind() == OperandKind::counter)
         resolver.counterBytes += KVASIR_ALIGNMENT;
@@ -111,7 +112,7 @@ void Executor::addRanges(const Resolver &resolver, const Operand &operand, uint6
                          CompiledProgram &result) {
   const Weight &weight = resolver.weight(operand);
   const char *start = reinterpret_cast<const char *>(resolver.artifact.weight(weight));
-  uint64_t units = operand.units(), workers = pool.workers();
+  uint64_t units = operand.units(), workers = pool->workers();
   uint64_t unitBytes = weight.size() / units;
   // Each starts with its piece of the first half; the rest is shared out while they work.
   uint64_t first = units > workers ? units - units / 2 : units;
@@ -123,27 +124,35 @@ void Executor::addRanges(const Resolver &resolver, const Operand &operand, uint6
   }
 }
 
-Result<Logits> Executor::run(const kvasir_step_args &step) {
+Result<StepResult> Executor::run(const Step &step) {
   size_t chosen = 0;
   while (programs[chosen].maxTokens &&
-         programs[chosen].maxTokens < static_cast<uint32_t>(step.tokens))
+         programs[chosen].maxTokens < static_cast<uint32_t>(step.args.tokens))
     ++chosen;
   assert(chosen < programs.size() && "checked when loading");
-  args = &step;
+  args = &step.args;
   program = &programs[chosen];
   timing = profiles.empty() ? nullptr : &profiles[chosen];
-  std::memset(counters, 0, program->counterBytes);
+  std::memset(memory.counters.data(), 0, program->counterBytes);
   if (checker)
-    checker->startStep(*program->source, step);
+    checker->startStep(*program->source, step.args);
   if (timing)
     lastTime = now();
-  pool.run([](void *self, int32_t worker) { static_cast<Executor *>(self)->work(worker); }, this);
+  pool->run([](void *self, int32_t worker) { static_cast<Executor *>(self)->work(worker); }, this);
   if (timing)
     addTime(program->rows.size() - 1);
   if (checker)
     if (Status status = checker->status(); !status)
       return status;
-  return program->logits;
+  return program->result;
+}
+
+void Executor::poisonPage(int32_t page) {
+  const auto *caches = artifact.module().caches();
+  for (uint32_t i = 0; caches && i < caches->size(); ++i) {
+    uint64_t bytes = caches->Get(i)->page_bytes();
+    std::memset(memory.kv.data() + plan.cacheOffsets[i] + bytes * page, 0xff, bytes);
+  }
 }
 
 void Executor::addTime(size_t row) {
@@ -154,7 +163,7 @@ void Executor::addTime(size_t row) {
 }
 
 void Executor::waitAndPrefetch(const CompiledRow &row, const std::vector<Range> &ranges) {
-  pool.barrier().wait([&](auto released) {
+  pool->barrier().wait([&](auto released) {
     for (uint32_t i = 0; i < row.ranges; ++i) {
       const Range &range = ranges[row.firstRange + i];
       for (uint32_t at = 0; at < range.bytes; at += 64) {
@@ -169,7 +178,7 @@ void Executor::waitAndPrefetch(const CompiledRow &row, const std::vector<Range> 
 void Executor::work(int32_t worker) {
   const CompiledProgram &table = *program;
   void *const *operands = table.operands[worker].data();
-  int32_t workers = pool.workers();
+  int32_t workers = pool->workers();
   for (size_t i = 0; i < table.rows.size(); ++i) {
     const CompiledRow &row = table.rows[i];
     row.function(args, operands + row.firstOperand, worker, workers);
@@ -180,11 +189,6 @@ void Executor::work(int32_t worker) {
     if (timing && worker == 0)
       addTime(i);
   }
-}
-
-void Executor::resetTimings() {
-  for (Timing &profile : profiles)
-    std::fill(profile.rows.begin(), profile.rows.end(), kvasir_profile_row{});
 }
 
 } // namespace kvasir::rt

@@ -4,8 +4,7 @@
 #define KVASIR_RUNTIME_WORKERS_EXECUTOR_H
 
 #include "artifact/Artifact.h"
-#include "kvasir-c/abi.h"
-#include "kvasir-c/kvasir.h"
+#include "device/StepExecutor.h"
 #include "memory/Allocation.h"
 #include "memory/Plan.h"
 #include "workers/Checker.h"
@@ -13,36 +12,21 @@
 
 namespace kvasir::rt {
 
-/// [rows][stride] in the arena, valid until the next step.
-struct Logits {
-  const float *data = nullptr;
-  size_t stride = 0;
-};
-
-/// One step at a time. Nothing is allocated after creation.
-class Executor {
+class Executor final : public StepExecutor {
 public:
   struct Memory {
-    unsigned char *arena;
-    unsigned char *counters;
-    unsigned char *kv;
+    Allocation arena, counters, kv;
   };
 
   /// `functions` is in the order of Module.functions; everything outlives the
   /// executor. `checker`: for code that checks itself, else null.
   Executor(const Artifact &artifact, const std::vector<kvasir_phase_fn> &functions,
-           const MemoryPlan &plan, const Memory &memory, WorkerPool &pool, bool profile,
+           const MemoryPlan &plan, Memory memory, std::unique_ptr<WorkerPool> pool, bool profile,
            std::unique_ptr<Checker> checker = nullptr);
 
-  /// Fails only when code that checks itself has found something; then every later step does.
-  Result<Logits> run(const kvasir_step_args &args);
-
-  struct Timing {
-    std::vector<kvasir_profile_row> rows;
-  };
-  /// Empty unless profiling.
-  const std::vector<Timing> &timings() const { return profiles; }
-  void resetTimings();
+  /// Fails only when code that checks itself has found something. All rows can be read.
+  Result<StepResult> run(const Step &step) override;
+  void poisonPage(int32_t page) override;
 
 private:
   struct Range {
@@ -62,7 +46,7 @@ private:
     std::vector<std::vector<void *>> operands; // [worker]
     std::vector<std::vector<Range>> ranges;    // [worker] weights to prefetch
     uint64_t counterBytes = 0;
-    Logits logits;
+    StepResult result;
   };
 
   struct Resolver;
@@ -77,11 +61,12 @@ private:
   void waitAndPrefetch(const CompiledRow &row, const std::vector<Range> &ranges);
   void addTime(size_t row);
 
-  WorkerPool &pool;
-  unsigned char *counters;
-  std::unique_ptr<Checker> checker;
+  const Artifact &artifact;
+  const MemoryPlan &plan;
+  const Memory memory;
+  const std::unique_ptr<WorkerPool> pool;
+  const std::unique_ptr<Checker> checker;
   std::vector<CompiledProgram> programs;
-  std::vector<Timing> profiles;
   // The step in progress.
   const kvasir_step_args *args = nullptr;
   const CompiledProgram *program = nullptr;

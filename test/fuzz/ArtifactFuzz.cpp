@@ -38,9 +38,11 @@ static void plan(const kvasir::artifact::Module &module) {
   config.memoryBytes = uint64_t(1) << 34;
   for (int32_t limit : {0, 1}) {
     config.maxRequests = config.maxStepTokens = config.maxContext = limit;
-    (void)planMemory(module, config);
+    if (module.programs() && module.programs()->size() > 0)
+      (void)planMemory(module, config, {module.programs(), 0, /*isDevice=*/false, {}});
     for (uint32_t i = 0; module.devices() && i < module.devices()->size(); ++i)
-      (void)planMemory(module, config, module.devices()->Get(i));
+      (void)planMemory(module, config,
+                       {module.devices()->Get(i)->programs(), 0, /*isDevice=*/true, {}});
   }
 }
 
