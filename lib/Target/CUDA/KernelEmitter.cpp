@@ -18,6 +18,11 @@ KernelEmitter::KernelEmitter(ImplicitLocOpBuilder &b, step::PhaseOp phase, LLVM:
                              const Architecture &architecture)
     : Emitter(b), phase(phase), kernel(kernel), architecture(architecture) {
   index = i32();
+  if (isDependent()) {
+    // The next kernel's blocks may take what room there is at once, and load weights.
+    NVVM::GriddepcontrolOp::create(b, NVVM::GridDepActionKind::launch_dependents);
+    kernel->setAttr(dependentAttribute, b.getUnitAttr());
+  }
   args = globalPointer(kernel.getArgument(0));
   thread = NVVM::ThreadIdXOp::create(b, i32());
   block = NVVM::BlockIdXOp::create(b, i32());
@@ -69,6 +74,15 @@ Value KernelEmitter::sumBlock(Value value) {
 void KernelEmitter::forThreads(Value count, Body body) { loop(thread, count, blockThreads, body); }
 
 void KernelEmitter::forItems(Value count, Body body) { loopBy(block, count, grid, body); }
+
+/// A kernel ends after those before it, since all its threads have waited for them: so whoever waits
+/// for one kernel has waited for all.
+void KernelEmitter::awaitKernels() {
+  assert(!awaited && "a kernel waits once");
+  awaited = true;
+  if (isDependent())
+    NVVM::GriddepcontrolOp::create(b, NVVM::GridDepActionKind::wait);
+}
 
 //===----------------------------------------------------------------------===//
 // Memory
@@ -173,6 +187,7 @@ Value KernelEmitter::pageOf(Value cache, Value request, Value position) {
 FailureOr<Items> KernelEmitter::emit() {
   switch (phase.getKind()) {
   case step::PhaseKind::rows: {
+    awaitKernels();
     emitRows();
     Operation *last = &phase.getBody().front().back();
     auto write = dyn_cast<step::WriteOp>(last);
@@ -182,6 +197,7 @@ FailureOr<Items> KernelEmitter::emit() {
   case step::PhaseKind::panels:
     return emitLinear(*this);
   case step::PhaseKind::attend:
+    awaitKernels();
     return emitAttend(*this);
   case step::PhaseKind::serial:
     break;

@@ -55,6 +55,11 @@ public:
   void forThreads(int64_t count, Body body) { forThreads(c(count), body); }
   void forItems(Value count, Body body);
 
+  //--- programmatic dependent launch (sm_90 and newer; nothing elsewhere)
+  /// Waits until the kernels before this one are done. Before it a kernel may read weights and the
+  /// step's arguments, and nothing that a kernel writes. Every thread comes by once.
+  void awaitKernels();
+
   //--- the step's arguments
   Value tokens, rows, blocks; // i32
   Value inputArray(step::InputKind kind);
@@ -92,7 +97,9 @@ public:
 
 private:
   void emitRows();
+  bool isDependent() const { return architecture.number >= 90; }
 
+  bool awaited = false;
   Value args;
   llvm::DenseMap<Value, Value> scratch; ///< shared memory of scratch buffers
   Value warpSums;                       ///< of sumBlock

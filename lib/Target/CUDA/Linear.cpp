@@ -25,6 +25,7 @@ LogicalResult LinearEmitter::check() {
 FailureOr<Items> LinearEmitter::emit() {
   if (failed(check()))
     return failure();
+  e.awaitKernels();
   count = e.extent(linear.getResult(0));
   SmallVector<LinearGroup> groups = emit::linearGroups(linear);
   size_t most = 0;

@@ -1,4 +1,5 @@
-// RUN: kvasir-opt %s --kvasir-lower=target=cuda:sm_90 | FileCheck %s
+// RUN: kvasir-opt %s --kvasir-lower=target=cuda:sm_90 | FileCheck %s --check-prefixes=CHECK,DEPENDENT
+// RUN: kvasir-opt %s --kvasir-lower=target=cuda:sm_80 | FileCheck %s --check-prefixes=CHECK,ALONE --implicit-check-not=griddepcontrol
 
 // Work on rows: a block has a row, with a barrier after each op. What only this phase reads lies in
 // shared memory.
@@ -14,10 +15,16 @@ step.phase @p kind <rows> {
 
 // CHECK: llvm.mlir.global internal @[[SCRATCH:.*]]() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<2048 x i8>
 // CHECK: llvm.func @p(
+// DEPENDENT-SAME: kvasir.dependent
+// ALONE-NOT: kvasir.dependent
 // CHECK-SAME: kvasir.items = array<i64: 0, 1, 0, 0>
 // CHECK: llvm.mlir.addressof @[[SCRATCH]] : !llvm.ptr<3>
+// From sm_90 on the next kernel may start when this one has, which reads nothing that others wrote
+// before it has waited for them.
+// DEPENDENT: nvvm.griddepcontrol launch_dependents
 // CHECK: %[[BLOCK:.*]] = nvvm.read.ptx.sreg.ctaid.x : i32
 // CHECK: %[[GRID:.*]] = nvvm.read.ptx.sreg.nctaid.x : i32
+// DEPENDENT: nvvm.griddepcontrol wait
 // CHECK: scf.for %{{.*}} = %[[BLOCK]] to %{{.*}} step %[[GRID]]
 // Eight heads, one for each warp.
 // CHECK-COUNT-5: nvvm.shfl.sync bfly

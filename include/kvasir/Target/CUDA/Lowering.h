@@ -24,6 +24,10 @@ struct Architecture {
 /// All architectures, oldest first.
 llvm::ArrayRef<Architecture> architectures();
 
+/// A kernel with this unit attribute waits for the kernels before it (griddepcontrol.wait, in every
+/// thread) ahead of reading what they wrote: it may be launched with programmatic dependence.
+constexpr llvm::StringLiteral dependentAttribute("kvasir.dependent");
+
 /// The architecture of that name, or null.
 const Architecture *findArchitecture(llvm::StringRef name);
 
