@@ -29,6 +29,7 @@ static Status readConfig(const kvasir_engine_options *options, EngineConfig &con
   config.pinWorkers = !chosen.no_pinning;
   config.profile = chosen.profile;
   config.poisonPages = chosen.poison_pages;
+  config.sharedWeights = chosen.shared_weights;
   return Status::ok();
 }
 

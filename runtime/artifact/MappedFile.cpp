@@ -22,36 +22,30 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
     return nothing(systemError(errno == ENOENT ? Code::notFound : Code::unavailable, "open", path));
+  MappedFile mapped;
+  mapped.file = fd;
   struct stat info;
-  if (fstat(fd, &info) != 0) {
-    Status failure = systemError(Code::unavailable, "read", path);
-    close(fd);
-    return nothing(std::move(failure));
-  }
-  if (!S_ISREG(info.st_mode)) {
-    close(fd);
+  if (fstat(fd, &info) != 0)
+    return nothing(systemError(Code::unavailable, "read", path));
+  if (!S_ISREG(info.st_mode))
     return nothing(
         error(Code::invalidArgument, format("'%s' is not a regular file", path.c_str())));
-  }
-  MappedFile file;
-  file.length = static_cast<size_t>(info.st_size);
-  if (file.length == 0) {
-    close(fd);
-    return file;
-  }
-  void *memory = mmap(nullptr, file.length, PROT_READ, MAP_SHARED, fd, 0);
-  close(fd);
-  if (memory == MAP_FAILED) {
-    file.length = 0;
+  if (info.st_size == 0)
+    return mapped;
+  size_t length = static_cast<size_t>(info.st_size);
+  void *memory = mmap(nullptr, length, PROT_READ, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED)
     return nothing(systemError(Code::resourceExhausted, "map", path));
-  }
-  file.bytes = static_cast<const unsigned char *>(memory);
-  return file;
+  mapped.bytes = static_cast<const unsigned char *>(memory);
+  mapped.length = length;
+  return mapped;
 }
 
 MappedFile::~MappedFile() {
   if (bytes)
     munmap(const_cast<unsigned char *>(bytes), length);
+  if (file >= 0)
+    close(file);
 }
 
 } // namespace kvasir::rt

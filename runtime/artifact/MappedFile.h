@@ -24,15 +24,20 @@ public:
 
   const unsigned char *data() const { return bytes; }
   size_t size() const { return length; }
+  /// Of the file that is mapped, and where data() lies in it.
+  int descriptor() const { return file; }
+  size_t offsetInFile() const { return 0; }
 
 private:
   void swap(MappedFile &other) noexcept {
     std::swap(bytes, other.bytes);
     std::swap(length, other.length);
+    std::swap(file, other.file);
   }
 
   const unsigned char *bytes = nullptr;
   size_t length = 0;
+  int file = -1;
 };
 
 } // namespace kvasir::rt

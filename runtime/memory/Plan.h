@@ -27,6 +27,7 @@ struct EngineConfig {
   bool pinWorkers = true;
   bool profile = false;
   bool poisonPages = false;
+  bool sharedWeights = false;
 };
 
 using ProgramList = flatbuffers::Vector<flatbuffers::Offset<artifact::Program>>;

@@ -6,6 +6,7 @@
 #include "memory/Machine.h"
 #include "workers/Executor.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace kvasir::rt {
@@ -31,7 +32,36 @@ Result<std::unique_ptr<Device>> CpuDevice::open(const Artifact &artifact,
 }
 
 Result<PlanTarget> CpuDevice::planTarget() const {
-  return PlanTarget{artifact.module().programs(), availableMemory(), /*isDevice=*/false, {}};
+  // Weights that have been moved are part of what is planned again.
+  uint64_t available = availableMemory(), moved = weights.bytes();
+  available += std::min(UINT64_MAX - available, moved);
+  return PlanTarget{artifact.module().programs(), available, /*isDevice=*/false, {}};
+}
+
+/// Where the weights that CPUs read lie in the file: [first, second).
+static std::pair<uint64_t, uint64_t> weightRange(const artifact::Module &module) {
+  uint64_t begin = UINT64_MAX, end = 0;
+  for (const artifact::Program *program : *module.programs())
+    for (const artifact::Row *row : *program->rows())
+      for (uint32_t i = 0; row->operands() && i < row->operands()->size(); ++i) {
+        const artifact::Operand &operand = *row->operands()->Get(i);
+        if (operand.kind() != artifact::OperandKind::weight)
+          continue;
+        const artifact::Weight &weight = *module.weights()->Get(operand.index());
+        begin = std::min(begin, weight.offset());
+        end = std::max(end, weight.offset() + weight.size());
+      }
+  uint64_t section = module.weights_section()->offset();
+  return {section + std::min(begin, end), section + end};
+}
+
+Status CpuDevice::moveWeights(WorkerPool &pool) const {
+  auto [begin, end] = weightRange(artifact.module());
+  using Part = std::function<void(int32_t)>;
+  return weights.move(artifact.file(), begin, end - begin, pool.workers(), [&](const Part &part) {
+    pool.run([](void *job, int32_t worker) { (*static_cast<const Part *>(job))(worker); },
+             const_cast<Part *>(&part));
+  });
 }
 
 static Result<Executor::Memory> takeMemory(const MemoryPlan &plan) {
@@ -61,6 +91,10 @@ Result<std::unique_ptr<StepExecutor>> CpuDevice::createExecutor(const MemoryPlan
   auto pool = WorkerPool::create({plan.threads, config.spinMicroseconds, config.pinWorkers});
   if (!pool)
     return pool.status();
+  // Who says that more memory may be planned than there is gets no copy on top.
+  if (!config.sharedWeights && plan.totalBytes <= planTarget()->availableBytes)
+    if (Status s = moveWeights(**pool); !s)
+      return s;
   std::unique_ptr<Checker> checker;
   if (const kvasir_checker *functions = compiled.checker()) {
     auto created = Checker::create(*functions, artifact.module(), plan);

@@ -3,8 +3,10 @@
 #ifndef KVASIR_RUNTIME_WORKERS_CPUDEVICE_H
 #define KVASIR_RUNTIME_WORKERS_CPUDEVICE_H
 
+#include "artifact/Resident.h"
 #include "device/Device.h"
 #include "loader/CodeObject.h"
+#include "workers/WorkerPool.h"
 
 namespace kvasir::rt {
 
@@ -18,10 +20,12 @@ public:
                                                        const EngineConfig &config) const override;
 
 private:
+  Status moveWeights(WorkerPool &pool) const;
   CpuDevice(const Artifact &artifact, std::string variant, CodeObject code);
 
   const Artifact &artifact;
   const CodeObject compiled;
+  mutable Resident weights;
 };
 
 } // namespace kvasir::rt

@@ -22,6 +22,7 @@ struct Options {
   std::string model;
   std::string variant;
   int threads = 0;
+  bool sharedWeights = false;
   std::vector<int> batches;
   std::vector<int> prefill;
   std::vector<int> contexts;
@@ -65,6 +66,7 @@ Engine Bench::engineFor(int requests, int contextTokens, bool profile) {
   kvasir_engine_options engine;
   kvasir_engine_options_init(&engine);
   engine.threads = options.threads;
+  engine.shared_weights = options.sharedWeights;
   engine.max_requests = requests;
   engine.max_step_tokens = std::min(stepLimit, info.max_step_tokens);
   engine.max_context = contextTokens;
@@ -252,6 +254,7 @@ Json Bench::run() {
   Json result = {{"file", options.model},
                  {"variant", info.variant},
                  {"threads", options.threads},
+                 {"shared_weights", options.sharedWeights},
                  {"context", contexts.size() == 1 ? contexts[0] : contexts},
                  {"new_tokens", options.newTokens},
                  {"repeat", options.repeat},
@@ -350,6 +353,7 @@ void addBench(CLI::App &app, Action &action) {
       app.add_subcommand("bench", "Measure decode and prefill beside the read bandwidth");
   sub->add_option("model", options->model, "Artifact")->required();
   addThreads(sub, options->threads);
+  addSharedWeights(sub, options->sharedWeights);
   sub->add_option("--batches", options->batches,
                   "Batch sizes of decode (default 1,2,3,5,8,12,16,32)")
       ->delimiter(',')

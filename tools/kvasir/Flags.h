@@ -60,6 +60,11 @@ inline void addThreads(CLI::App *app, int &threads) {
       ->check(wholeNumber(0, 1024));
 }
 
+inline void addSharedWeights(CLI::App *app, bool &shared) {
+  app->add_flag("--shared-weights", shared,
+                "On CPUs: leave weights in the mapped file, shared by processes (slower steps)");
+}
+
 inline void addVariant(CLI::App *app, std::string &variant) {
   app->add_option("--variant", variant, "CPU variant of the code; see kvasir inspect");
 }

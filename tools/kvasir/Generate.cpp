@@ -61,6 +61,7 @@ void Generator::createEngine() {
   kvasir_engine_options engineOptions;
   kvasir_engine_options_init(&engineOptions);
   engineOptions.threads = options.threads;
+  engineOptions.shared_weights = options.sharedWeights;
   engineOptions.max_requests =
       options.maxRequests ? options.maxRequests
                           : int32_t(std::min<size_t>(prompts.size(), size_t(info.max_requests)));

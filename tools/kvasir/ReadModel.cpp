@@ -58,7 +58,7 @@ static std::optional<uint64_t> randomSeedOf(mlir::ModuleOp module) {
 }
 
 static llvm::Expected<ImportedModel> parseModel(const CompileOptions &options,
-                                                 mlir::MLIRContext &context) {
+                                                mlir::MLIRContext &context) {
   ImportedModel model;
   auto module = mlir::parseSourceFile<mlir::ModuleOp>(options.input, &context);
   if (!module)

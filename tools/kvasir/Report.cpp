@@ -76,8 +76,8 @@ static void printPlan(const kvasir_memory_plan &plan) {
               "%d threads\n",
               plan.max_requests, plan.max_context, plan.max_step_tokens, plan.threads);
   Table table({"<part", "bytes", "<what"});
-  table.add({"weights", formatBytes(double(plan.weight_bytes)),
-             "mapped from the file, shared by processes"});
+  table.add(
+      {"weights", formatBytes(double(plan.weight_bytes)), "one copy for all engines of a process"});
   table.add({"KV cache", formatBytes(double(plan.kv_bytes)),
              format("%llu pages of 64 tokens, %s per token",
                     static_cast<unsigned long long>(plan.kv_pages),

@@ -130,6 +130,7 @@ static void addSampling(CLI::App *sub, RunOptions &options) {
 
 static void addLimits(CLI::App *sub, RunOptions &options) {
   addThreads(sub, options.threads);
+  addSharedWeights(sub, options.sharedWeights);
   sub->add_option("--max-requests", options.maxRequests,
                   "Prompts decoded at once; 0: as many as there are")
       ->check(wholeNumber(0));

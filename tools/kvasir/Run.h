@@ -19,6 +19,7 @@ struct RunOptions {
   std::vector<std::string> idPrompts;
   int newTokens = -1; ///< -1: not given
   int threads = 0;
+  bool sharedWeights = false;
   int maxRequests = 0;
   int stepTokens = 0;
   uint64_t kvBytes = 0; ///< 0: as much as the prompts need, if it fits
