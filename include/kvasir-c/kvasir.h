@@ -199,7 +199,7 @@ typedef struct kvasir_engine kvasir_engine;
 typedef struct kvasir_engine_options {
   size_t struct_size;
   int32_t threads;         /* workers, the thread that steps included; 0: every core that this
-                              process may use */
+                              process may use. Devices have one */
   int32_t max_requests;    /* requests (and sequences) in one step; 0: min(8, model) */
   int32_t max_step_tokens; /* tokens in one step, prompts are chunked to it; 0: min(256, model) */
   int32_t max_context;     /* prompt + new tokens of one request; 0: the model's */
@@ -208,10 +208,11 @@ typedef struct kvasir_engine_options {
   uint64_t kv_tokens;      /* tokens that the KV pages hold together, rounded up to pages of 64 */
   uint64_t kv_bytes;     /* the same in bytes, rounded down to pages; at most one of the two is set.
                             Both 0: max_requests * max_context tokens, or what fits in half of the
-                            memory that is available, whichever is less */
+                            memory that is available (nine tenths of a device's), whichever is
+                            less */
   uint64_t memory_bytes; /* weights + KV + workspace must fit in this; 0: in the memory that is
-                            available on the machine now (and in this control group);
-                            UINT64_MAX: not checked */
+                            available on the machine now (and in this control group), or on the
+                            device; UINT64_MAX: not checked */
   int32_t spin_us;       /* how long a waiting worker spins before it sleeps; -1: the default, 200,
                             or 0 with more threads than cores */
   bool no_pinning;       /* leave placement of workers to the system; otherwise each has a core of
@@ -223,6 +224,9 @@ typedef struct kvasir_engine_options {
                           Otherwise the first engine of a model puts them into huge pages of this
                           process, which reads every weight once and makes steps that are bound by
                           memory faster (by a fifth to a third on machines seen) */
+  kvasir_progress_fn progress; /* called by kvasir_engine_create, on its thread, while weights are
+                                  copied to a device; may be NULL */
+  void *progress_user;
 } kvasir_engine_options;
 
 KVASIR_API void kvasir_engine_options_init(kvasir_engine_options *options);
@@ -236,7 +240,8 @@ typedef struct kvasir_memory_plan {
   int32_t max_step_tokens;
   int32_t max_context;
   int32_t max_logit_rows;
-  uint64_t weight_bytes;       /* shared by all engines of a model; see shared_weights */
+  uint64_t weight_bytes;       /* shared by all engines of a model, see shared_weights; on a
+                                  device, a copy of the engine's own */
   uint64_t workspace_bytes;    /* arena of the step program, the larger of decode and prefill */
   uint64_t step_bytes;         /* ids, positions, page tables and counters */
   uint64_t kv_bytes_per_token; /* of all layers */
@@ -246,6 +251,8 @@ typedef struct kvasir_memory_plan {
   uint64_t total_bytes;     /* weights + workspace + step + KV */
   uint64_t available_bytes; /* what it is compared with: memory_bytes or the machine's */
   bool fits;
+  uint64_t host_bytes; /* on a device, besides: pinned memory of the machine for a step's arguments
+                          and results; else 0 */
 } kvasir_memory_plan;
 
 KVASIR_API kvasir_error *kvasir_plan(const kvasir_model *model,

@@ -30,6 +30,9 @@ static Status readConfig(const kvasir_engine_options *options, EngineConfig &con
   config.profile = chosen.profile;
   config.poisonPages = chosen.poison_pages;
   config.sharedWeights = chosen.shared_weights;
+  if (chosen.progress)
+    config.progress = [call = chosen.progress, user = chosen.progress_user](
+                          uint64_t done, uint64_t total) { call(done, total, user); };
   return Status::ok();
 }
 
@@ -60,6 +63,7 @@ kvasir_error *kvasir_plan(const kvasir_model *model, const kvasir_engine_options
     numbers.total_bytes = made->totalBytes;
     numbers.available_bytes = made->availableBytes;
     numbers.fits = made->fits();
+    numbers.host_bytes = made->hostBytes;
     return writeStruct(numbers, plan);
   });
 }

@@ -19,9 +19,9 @@ public:
   using Parallel = std::function<void(const std::function<void(int32_t part)> &)>;
 
   /// Reads what is at [offset, offset + bytes) of `file` into memory and puts that in the place of
-  /// the mapping, but for less than 2 MB at either end. Who reads there meanwhile sees the same bytes
-  /// before and after. Only the first call does anything, others wait for it; after an error the
-  /// mapping is as it was.
+  /// the mapping, but for less than 2 MB at either end. Who reads there meanwhile sees the same
+  /// bytes before and after. Only the first call does anything, others wait for it; after an error
+  /// the mapping is as it was.
   Status move(const MappedFile &file, size_t offset, size_t bytes, int32_t parts,
               const Parallel &parallel);
 

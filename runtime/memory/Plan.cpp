@@ -159,6 +159,14 @@ static uint64_t defaultPages(const MemoryPlan &plan, bool isDevice, Checked &mat
   return std::clamp<uint64_t>(room / plan.pageBytes, 1, wanted);
 }
 
+/// The step block, the largest rows of logits, the ids chosen.
+static uint64_t hostBytes(const ProgramList &programs, const MemoryPlan &plan, Checked &math) {
+  uint64_t stride = 0, rows = static_cast<uint64_t>(plan.maxLogitRows);
+  for (const Program *program : programs)
+    stride = std::max<uint64_t>(stride, program->logits_stride());
+  return math.add(plan.stepBytes, math.multiply(rows, (stride + 1) * sizeof(float)));
+}
+
 static Status planCaches(const Module &module, const EngineConfig &config, bool isDevice,
                          MemoryPlan &plan, Checked &math) {
   if (module.caches())
@@ -228,6 +236,8 @@ Result<MemoryPlan> planMemory(const Module &module, const EngineConfig &config,
   plan.counterBytes = counters * KVASIR_ALIGNMENT;
   if (Status s = planCaches(module, config, target.isDevice, plan, math); !s)
     return s;
+  if (target.isDevice)
+    plan.hostBytes = hostBytes(*target.programs, plan, math);
   return plan;
 }
 

@@ -7,6 +7,7 @@
 #include "support/Status.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct EngineConfig {
   bool profile = false;
   bool poisonPages = false;
   bool sharedWeights = false;
+  /// Of copying weights to a device: bytes done and in all.
+  std::function<void(uint64_t, uint64_t)> progress;
 };
 
 using ProgramList = flatbuffers::Vector<flatbuffers::Offset<artifact::Program>>;
@@ -74,7 +77,8 @@ struct MemoryPlan {
   uint64_t kvBytes = 0; // with the alignment between caches
   uint64_t totalBytes = 0;
   uint64_t availableBytes = 0;
-  std::string place; // see PlanTarget
+  uint64_t hostBytes = 0; // of devices: pinned host memory for step arrays and results
+  std::string place;      // see PlanTarget
 
   static constexpr uint64_t noWeight = UINT64_MAX;
 

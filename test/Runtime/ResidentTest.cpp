@@ -90,8 +90,9 @@ TEST_F(ResidentMemory, SaysThatTheFileHasShrunk) {
   Resident resident;
   Status status = resident.move(file, 0, size, 2, threads(2));
   EXPECT_FALSE(status);
-  EXPECT_EQ(status.message(), "cannot read the weights: the file has become shorter; an engine with "
-                              "shared weights leaves them in the mapped file");
+  EXPECT_EQ(status.message(),
+            "cannot read the weights: the file has become shorter; an engine with "
+            "shared weights leaves them in the mapped file");
   EXPECT_EQ(resident.bytes(), 0u);
   expectBytes(0, 5 * megabyte);
 }

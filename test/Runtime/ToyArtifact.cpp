@@ -70,7 +70,7 @@ static void addWeights(const ToyConfig &config, ModuleT &module, std::string &by
   }
 }
 
-enum Function : uint32_t { embed, append, attend, logits };
+enum Function : uint32_t { embed, append, attend, logits, choose };
 
 static std::unique_ptr<RowT> row(Function function, int32_t layer, std::vector<Operand> operands) {
   auto result = std::make_unique<RowT>();
@@ -198,23 +198,31 @@ static std::unique_ptr<DeviceCodeT> deviceCode(const char *architecture, bool pt
   result->architecture = architecture;
   result->ptx = ptx;
   result->section = std::move(place);
-  for (uint32_t function = 0; function < 4; ++function)
+  for (uint32_t function = 0; function <= choose; ++function)
     result->kernels.push_back(kernel(function, ptx));
   return result;
 }
 
-/// The toy's programs once more, with code that is none.
+/// The toy's programs once more, with code that is none: a driver of the tests brings its own.
 static void addDevice(const ToyConfig &config, ModuleT &module, uint64_t &offset,
                       const std::string &code) {
   auto device = std::make_unique<DeviceT>();
   device->target = "cuda";
   device->functions = module.functions;
+  device->functions.push_back("toy_choose");
   device->programs.push_back(program(config, "decode", config.decodeTokens));
   device->programs.push_back(program(config, "prefill", 0));
   for (const std::unique_ptr<ProgramT> &program : device->programs) {
     program->slots[1]->per_worker = false;
-    program->chosen_slot = static_cast<int32_t>(program->slots.size());
+    if (!config.chooses)
+      continue;
+    uint32_t chosen = static_cast<uint32_t>(program->slots.size());
+    program->chosen_slot = static_cast<int32_t>(chosen);
     program->slots.push_back(slot(Size(0, 0, sizeof(int32_t))));
+    Operand parameters(OperandKind::weight, uint32_t(2 + config.windows.size()), 0);
+    program->rows.push_back(row(choose, -1,
+                                {Operand(OperandKind::slot, program->logits_slot, 0),
+                                 Operand(OperandKind::slot, chosen, 0), parameters}));
   }
   device->code.push_back(deviceCode("sm_80", false, section(offset, code)));
   device->code.push_back(deviceCode("sm_90", true, section(offset, code)));

@@ -22,7 +22,8 @@ struct ToyConfig {
   int32_t nanId = -1;        // a row of this token is NaN
   int32_t bos = 1;
   std::vector<int32_t> eos = {2};
-  bool device = false;    // programs and code for "cuda" beside those for CPUs, not to be run
+  bool device = false;    // programs and code for "cuda" beside those for CPUs
+  bool chooses = true;    // the device's programs give the ids of the largest logits
   bool tokenizer = false; // one character per id, from "a" on
   std::vector<std::string> features;
 };

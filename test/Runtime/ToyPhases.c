@@ -62,6 +62,22 @@ void toy_attend(const kvasir_step_args *args, void *const *operands, int32_t wor
   }
 }
 
+/* operands: logits, chosen ids, parameters {vocab, stride, id that gives NaN}. For devices. */
+void toy_choose(const kvasir_step_args *args, void *const *operands, int32_t worker,
+                int32_t workers) {
+  int32_t *chosen = operands[1];
+  const int32_t *parameters = operands[2];
+  for (int32_t row = worker; row < args->rows; row += workers) {
+    const float *logits = (const float *)operands[0] + (int64_t)row * parameters[1];
+    int32_t best = 0, isNumber = 1;
+    for (int32_t v = 0; v < parameters[0]; ++v) {
+      isNumber &= logits[v] == logits[v];
+      best = logits[v] > logits[best] ? v : best;
+    }
+    chosen[row] = isNumber ? best : -1;
+  }
+}
+
 /* operands: states, output weights u32[vocab], logits, parameters {vocab,
  * stride, id that gives NaN} */
 void toy_logits(const kvasir_step_args *args, void *const *operands, int32_t worker,

@@ -75,8 +75,8 @@ void KernelEmitter::forThreads(Value count, Body body) { loop(thread, count, blo
 
 void KernelEmitter::forItems(Value count, Body body) { loopBy(block, count, grid, body); }
 
-/// A kernel ends after those before it, since all its threads have waited for them: so whoever waits
-/// for one kernel has waited for all.
+/// A kernel ends after those before it, since all its threads have waited for them: so whoever
+/// waits for one kernel has waited for all.
 void KernelEmitter::awaitKernels() {
   assert(!awaited && "a kernel waits once");
   awaited = true;
