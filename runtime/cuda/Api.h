@@ -91,14 +91,14 @@ struct CUDA_KERNEL_NODE_PARAMS {
 
 struct CUDA_MEMCPY3D {
   size_t srcXInBytes, srcY, srcZ, srcLOD;
-  CUmemorytype srcMemoryType;
+  CUmemorytype srcMemoryType = CU_MEMORYTYPE_HOST;
   const void *srcHost;
   CUdeviceptr srcDevice;
   CUarray srcArray;
   void *reserved0;
   size_t srcPitch, srcHeight;
   size_t dstXInBytes, dstY, dstZ, dstLOD;
-  CUmemorytype dstMemoryType;
+  CUmemorytype dstMemoryType = CU_MEMORYTYPE_HOST;
   void *dstHost;
   CUdeviceptr dstDevice;
   CUarray dstArray;

@@ -17,6 +17,7 @@ public:
   /// not work here.
   static Result<std::shared_ptr<const Driver>> open(const char *library = "libcuda.so.1");
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): the arguments make a declaration.
 #define KVASIR_CUDA_MEMBER(name, symbol, parameters) CUresult(*name) parameters = nullptr;
   KVASIR_CUDA_FUNCTIONS(KVASIR_CUDA_MEMBER)
 #undef KVASIR_CUDA_MEMBER
