@@ -124,7 +124,7 @@ private:
                     llvm::function_ref<void(int64_t set, int64_t token, AddChunk)> addTo);
   void addWidePiece(const WideKernel &kernel, Value piece, int64_t first, int64_t columns,
                     llvm::MutableArrayRef<Value> integers);
-  void prefetchNext(Value next, Value stride, Value column);
+  void prefetchNext(mlir::Value next, mlir::Value stride);
   GroupScales expandedScales(Value fields, Value group, RowSet set);
   /// Sets of rows and tokens of a wide kernel.
   int64_t wideSets() const;

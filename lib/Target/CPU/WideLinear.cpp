@@ -48,9 +48,10 @@ int64_t EncodedLinear::wideKernelTokens() const {
   return (e.variant.vectorBits >= 512 ? 6 : 4) / (wideIsCarried() ? 2 : 1);
 }
 
-/// Lines that a kernel prefetches in each span: its part of the next columns of one unit.
+/// Lines that a kernel prefetches in each span: its part of the next columns of one unit, where the
+/// fewest tokens make the fewest calls. With more calls the lines of spans overlap.
 int64_t EncodedLinear::linesAhead() const {
-  int64_t calls = llvm::divideCeil(tileTokens, wideKernelTokens());
+  int64_t calls = llvm::divideCeil(mostTokens() + 1, wideKernelTokens());
   return llvm::divideCeil(panel.blockBytes * spanColumns(), panel.blockColumns * calls * lineBytes);
 }
 
@@ -131,10 +132,11 @@ func::FuncOp EncodedLinear::expander() {
 // The kernel: few tokens, 64 rows
 //===----------------------------------------------------------------------===//
 
-/// (x, scales, sums, scaled sums, bytes, fields, tile, columns, next, its stride)
+/// (x, scales, sums, scaled sums, bytes, fields, tile, columns, next, its stride, its bytes in a
+/// span)
 func::FuncOp EncodedLinear::wideKernel(int64_t tokens) {
   Type p = e.ptr(), i = e.i64();
-  return e.declareOnce(name() + "_w" + std::to_string(tokens), {p, p, p, p, p, p, p, i, p, i},
+  return e.declareOnce(name() + "_w" + std::to_string(tokens), {p, p, p, p, p, p, p, i, p, i, i},
                        [&](ValueRange a) { emitWideKernel(tokens, a); });
 }
 
@@ -168,7 +170,7 @@ void EncodedLinear::emitWideRows(const WideKernel &kernel) {
   if (wideIsCarried())
     eachSum([&](int64_t set, int64_t token) { sums.push_back(load(set, token)); });
   sums = e.fold(e.c(0), a[7], spanColumns(), sums, [&](Value column, ValueRange before) {
-    prefetchNext(a[8], a[9], column);
+    prefetchNext(e.at(a[8], e.mul(e.div(column, e.c(spanColumns())), a[10])), a[9]);
     SmallVector<Value> next(before);
     emitWideSpan(kernel, column, [&](int64_t set, int64_t token, AddChunk add) {
       if (next.empty())
@@ -184,10 +186,9 @@ void EncodedLinear::emitWideRows(const WideKernel &kernel) {
     });
 }
 
-void EncodedLinear::prefetchNext(Value next, Value stride, Value column) {
-  Value first = e.mul(e.div(column, e.c(spanColumns())), e.c(linesAhead() * lineBytes));
+void EncodedLinear::prefetchNext(Value next, Value stride) {
   for (int64_t line = 0; line < linesAhead(); ++line) {
-    Value address = e.at(e.at(next, first), line * lineBytes);
+    Value address = e.at(next, line * lineBytes);
     e.prefetch(address);
     e.prefetch(e.at(address, stride));
   }
@@ -257,7 +258,6 @@ void EncodedLinear::emitWideTile(const WideArguments &wide, Value column, Value 
   Value count = e.minimum(e.c(tileTokens), e.sub(wide.tokens, token));
   Value parts = e.div(e.add(count, e.sub(most, e.c(1))), most);
   Value tile = e.mul(e.div(token, e.c(tileTokens)), wide.tileBytes);
-  Value isFirst = e.equal(token, e.c(0));
   auto partOf = [&](Value base, int64_t columnsOfOne, int64_t bytesOfOne) {
     return e.at(e.at(base, tile), e.mul(e.div(column, e.c(columnsOfOne)), e.c(bytesOfOne)));
   };
@@ -265,9 +265,12 @@ void EncodedLinear::emitWideTile(const WideArguments &wide, Value column, Value 
   Value scales = partOf(wide.scales, rows.getGroup(), tileTokens * 4);
   Value sums = partOf(wide.sums, rows.getSums(), tileTokens * 4);
   Value scaledSums = partOf(wide.scaledSums, rows.getSums(), tileTokens * 4);
+  Value isFirst = e.equal(token, e.c(0));
   Value next = e.select(isFirst, wide.next, wide.codes);
   Value nextStride = e.select(isFirst, wide.nextStride, e.c(0));
-  int64_t aheadOfCall = expandedColumns / spanColumns() * linesAhead() * lineBytes;
+  int64_t spans = expandedColumns / spanColumns();
+  int64_t ahead = panel.blockBytes * expandedColumns / panel.blockColumns;
+  Value aheadOfSpan = e.div(e.c(ahead + lineBytes), e.mul(parts, e.c(spans)));
   e.fold(e.c(0), parts, 1, {e.c(0)}, [&](Value part, ValueRange before) -> SmallVector<Value> {
     Value first = before[0], partsLeft = e.sub(parts, part);
     Value some = e.div(e.add(e.sub(count, first), e.sub(partsLeft, e.c(1))), partsLeft);
@@ -280,8 +283,9 @@ void EncodedLinear::emitWideTile(const WideArguments &wide, Value column, Value 
                                     wide.fields,
                                     e.at(wide.tile, e.mul(e.add(token, first), e.c(fieldBytes))),
                                     columns,
-                                    e.at(next, e.mul(part, e.c(aheadOfCall))),
-                                    nextStride};
+                                    e.at(next, e.mul(part, e.mul(aheadOfSpan, e.c(spans)))),
+                                    nextStride,
+                                    aheadOfSpan};
     e.switchOn(
         some, wideKernelTokens(),
         [&](int64_t tokens) { func::CallOp::create(e.b, wideKernel(tokens), arguments); }, [] {});
