@@ -6,17 +6,17 @@
 
 namespace kvasir::rt::cuda {
 
-Status CudaDevice::describe(const Driver &driver, int number) {
-  KVASIR_CUDA_TRY(driver, cuDeviceGet, &handle, number);
+Status CudaDevice::describe(int number) {
+  KVASIR_CUDA_TRY(*driver, cuDeviceGet, &handle, number);
   char product[256] = {};
-  KVASIR_CUDA_TRY(driver, cuDeviceGetName, product, sizeof(product) - 1, handle);
+  KVASIR_CUDA_TRY(*driver, cuDeviceGetName, product, sizeof(product) - 1, handle);
   size_t bytes = 0;
-  KVASIR_CUDA_TRY(driver, cuDeviceTotalMem, &bytes, handle);
-  KVASIR_CUDA_TRY(driver, cuDeviceGetAttribute, &multiprocessors,
+  KVASIR_CUDA_TRY(*driver, cuDeviceTotalMem, &bytes, handle);
+  KVASIR_CUDA_TRY(*driver, cuDeviceGetAttribute, &multiprocessors,
                   CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT, handle);
-  KVASIR_CUDA_TRY(driver, cuDeviceGetAttribute, &ability.major,
+  KVASIR_CUDA_TRY(*driver, cuDeviceGetAttribute, &ability.major,
                   CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, handle);
-  KVASIR_CUDA_TRY(driver, cuDeviceGetAttribute, &ability.minor,
+  KVASIR_CUDA_TRY(*driver, cuDeviceGetAttribute, &ability.minor,
                   CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, handle);
   ownName = format("cuda:%d", number);
   ownProduct = product;
@@ -24,52 +24,65 @@ Status CudaDevice::describe(const Driver &driver, int number) {
   return Status::ok();
 }
 
-Status CudaDevice::load(std::shared_ptr<const Driver> driver, std::string_view variant) {
-  auto chosen = chooseCode(code, ability, variant);
-  if (!chosen)
-    return chosen.status();
-  ownVariant = describeBits(**chosen, ability);
-  auto context = Context::retain(std::move(driver), handle);
-  if (!context)
-    return context.status();
-  primary = std::move(*context);
-  Current current(*primary);
-  if (Status s = current.status(); !s)
-    return s;
-  auto made = loadCode(*primary, artifact, code, **chosen, multiprocessors);
-  if (!made)
-    return made.status();
-  loaded = std::move(*made);
-  return Status::ok();
+/// Names the device in an error.
+static Status named(const Status &status, const std::string &name, const std::string &product) {
+  if (status)
+    return status;
+  std::string bracket = product.empty() ? "" : " (" + product + ")";
+  return error(status.code(), "device " + name + bracket + ": " + status.message());
 }
 
 Result<std::unique_ptr<Device>> CudaDevice::open(std::shared_ptr<const Driver> driver, int number,
                                                  const Artifact &artifact,
                                                  const artifact::Device &code,
                                                  std::string_view variant) {
-  std::unique_ptr<CudaDevice> device(new CudaDevice(artifact, code));
-  Status status = device->describe(*driver, number);
-  if (status)
-    status = device->load(std::move(driver), variant);
-  if (status)
-    return std::unique_ptr<Device>(std::move(device));
-  std::string product = device->product().empty() ? "" : " (" + device->product() + ")";
-  return error(status.code(),
-               format("device cuda:%d%s: ", number, product.c_str()) + status.message());
+  std::unique_ptr<CudaDevice> device(new CudaDevice(std::move(driver), artifact, code));
+  if (Status s = device->describe(number); !s)
+    return named(s, format("cuda:%d", number), "");
+  auto chosen = chooseCode(code, device->ability, variant);
+  if (!chosen)
+    return named(chosen.status(), device->name(), device->product());
+  device->chosen = *chosen;
+  device->ownVariant = describeBits(**chosen, device->ability);
+  return std::unique_ptr<Device>(std::move(device));
+}
+
+Status CudaDevice::load() const {
+  auto context = Context::retain(driver, handle);
+  if (!context)
+    return context.status();
+  Current current(**context);
+  if (Status s = current.status(); !s)
+    return s;
+  auto made = loadCode(**context, artifact, code, *chosen, multiprocessors);
+  if (!made)
+    return made.status();
+  primary = std::move(*context);
+  loaded = std::move(*made);
+  return Status::ok();
+}
+
+Status CudaDevice::loadOnce() const {
+  std::call_once(once, [&] { loading = named(load(), name(), product()); });
+  return loading;
 }
 
 Result<PlanTarget> CudaDevice::planTarget() const {
+  if (Status s = loadOnce(); !s)
+    return s;
   Current current(*primary);
   if (Status s = current.status(); !s)
     return s;
   size_t free = 0, total = 0;
-  KVASIR_CUDA_TRY(primary->driver(), cuMemGetInfo, &free, &total);
+  KVASIR_CUDA_TRY(*driver, cuMemGetInfo, &free, &total);
   return PlanTarget{code.programs(), free, /*isDevice=*/true,
                     " on " + name() + " (" + product() + ")"};
 }
 
 Result<std::unique_ptr<StepExecutor>> CudaDevice::createExecutor(const MemoryPlan &plan,
                                                                  const EngineConfig &config) const {
+  if (Status s = loadOnce(); !s)
+    return s;
   return CudaExecutor::create(*this, plan, config);
 }
 

@@ -1,10 +1,12 @@
-// An NVIDIA GPU with the code for it loaded.
+// An NVIDIA GPU, and the artifact's code for it.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_CUDA_CUDADEVICE_H
 #define KVASIR_RUNTIME_CUDA_CUDADEVICE_H
 
 #include "cuda/Code.h"
 #include "device/Device.h"
+
+#include <mutex>
 
 namespace kvasir::rt::cuda {
 
@@ -21,6 +23,7 @@ public:
   Result<std::unique_ptr<StepExecutor>> createExecutor(const MemoryPlan &plan,
                                                        const EngineConfig &config) const override;
 
+  // After the first of the two functions above has succeeded.
   const Context &context() const { return *primary; }
   const artifact::Module &module() const { return artifact.module(); }
   const Artifact &file() const { return artifact; }
@@ -29,18 +32,26 @@ public:
   Capability capability() const { return ability; }
 
 private:
-  CudaDevice(const Artifact &artifact, const artifact::Device &code)
-      : artifact(artifact), code(code) {}
-  Status describe(const Driver &driver, int number);
-  Status load(std::shared_ptr<const Driver> driver, std::string_view variant);
+  CudaDevice(std::shared_ptr<const Driver> driver, const Artifact &artifact,
+             const artifact::Device &code)
+      : driver(std::move(driver)), artifact(artifact), code(code) {}
+  Status describe(int number);
+  Status load() const;
+  Status loadOnce() const;
 
+  const std::shared_ptr<const Driver> driver;
   const Artifact &artifact;
   const artifact::Device &code;
-  std::unique_ptr<Context> primary;
-  LoadedCode loaded;
+  const artifact::DeviceCode *chosen = nullptr;
   CUdevice handle = 0;
   Capability ability;
   int multiprocessors = 0;
+  // A context takes time and memory, so it is there when the first engine is planned: a model that
+  // is only described has none.
+  mutable std::once_flag once;
+  mutable Status loading;
+  mutable std::unique_ptr<Context> primary;
+  mutable LoadedCode loaded;
 };
 
 } // namespace kvasir::rt::cuda

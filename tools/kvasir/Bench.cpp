@@ -21,6 +21,7 @@ namespace {
 struct Options {
   std::string model;
   std::string variant;
+  std::string device;
   int threads = 0;
   bool sharedWeights = false;
   std::vector<int> batches;
@@ -206,6 +207,8 @@ Json Bench::prefill(int tokens) {
 }
 
 double Bench::readBandwidth() {
+  if (!isOnCpu(info)) // the machine's memory says nothing about a device's
+    return 0;
   MeasureOptions measure;
   measure.threads = options.threads;
   measure.flops = false;
@@ -242,7 +245,7 @@ void Bench::addFractions(Json &result) const {
 
 Json Bench::run() {
   double before = readBandwidth();
-  IntegerPeak peak = measureIntegerPeak(options.threads);
+  IntegerPeak peak = isOnCpu(info) ? measureIntegerPeak(options.threads) : IntegerPeak();
   Json decodes = Json::array(), prefills = Json::array();
   for (int context : options.contexts)
     for (int batch : options.batches)
@@ -253,6 +256,8 @@ Json Bench::run() {
   Json contexts = options.contexts;
   Json result = {{"file", options.model},
                  {"variant", info.variant},
+                 {"device", info.device},
+                 {"place", placeOf(info)},
                  {"threads", options.threads},
                  {"shared_weights", options.sharedWeights},
                  {"context", contexts.size() == 1 ? contexts[0] : contexts},
@@ -335,8 +340,12 @@ static int bench(Options options) {
     checkOutputPath(options.plot);
     checkNotInput(options.plot, options.model);
   }
-  Model model = loadModel(options.model, options.variant);
-  settle(options, infoOf(model.get()));
+  Model model = loadModel(options.model, options.variant, options.device);
+  kvasir_model_info info = infoOf(model.get());
+  settle(options, info);
+  if (!options.plot.empty() && !isOnCpu(info))
+    fail(exitBadInput, "--plot draws ceilings from the machine's measured bandwidth: expected "
+                       "--device cpu; kvasir report --device has ceilings of GPUs");
   Json result = Bench(options, model.get()).run();
   if (!options.plot.empty())
     writePlot(options.plot, plotBench(result, options.contexts));
@@ -376,6 +385,7 @@ void addBench(CLI::App &app, Action &action) {
   sub->add_flag("--phases", options->phases, "Also the measured time of each phase");
   sub->add_option("--plot", options->plot, "SVG file: speeds reached, and their ceilings");
   addVariant(sub, options->variant);
+  addDevice(sub, options->device);
   sub->add_flag("--json", options->json, "One object");
   sub->footer(
       "Examples:\n"

@@ -48,7 +48,8 @@ static void printDecode(const Json &result) {
         formatSeconds(entry["seconds_per_step"].get<double>()),
         formatBytes(bytes),
         percent(entry["bandwidth_fraction"]),
-        bytes > 0 ? format("%.1f", entry["batch"].get<int>() * bandwidth / bytes) : "-"};
+        bytes > 0 && bandwidth > 0 ? format("%.1f", entry["batch"].get<int>() * bandwidth / bytes)
+                                   : "-"};
     if (contexts)
       cells.insert(cells.begin() + 1, entry["context"].dump());
     table.add(std::move(cells));
@@ -67,16 +68,18 @@ static void printPrefill(const Json &result) {
 }
 
 void printBench(const Json &result) {
-  std::printf("%s on %s, %d threads; reads %s/s before, %s/s after\n",
-              result["file"].get<std::string>().c_str(),
-              result["variant"].get<std::string>().c_str(), result["threads"].get<int>(),
-              formatBytes(result["read_bandwidth_before"].get<double>()).c_str(),
-              formatBytes(result["read_bandwidth_after"].get<double>()).c_str());
+  std::printf("%s on %s", result["file"].get<std::string>().c_str(),
+              result["place"].get<std::string>().c_str());
+  if (result["device"] == "cpu")
+    std::printf(", %d threads; reads %s/s before, %s/s after", result["threads"].get<int>(),
+                formatBytes(result["read_bandwidth_before"].get<double>()).c_str(),
+                formatBytes(result["read_bandwidth_after"].get<double>()).c_str());
+  std::printf("\n");
   if (double peak = result["int8_peak"].get<double>(); peak > 0)
     std::printf("int8 peak %sOP/s (%s)\n", formatFlops(peak).c_str(),
                 result["int8_instruction"].get<std::string>().c_str());
   printDecode(result);
-  if (result["weight_bytes"].get<double>() < 256e6)
+  if (result["device"] == "cpu" && result["weight_bytes"].get<double>() < 256e6)
     std::printf("  note: weights this small stay in a cache, so they may be read "
                 "faster than memory\n");
   printPrefill(result);

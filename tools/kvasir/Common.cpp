@@ -109,10 +109,11 @@ void checkInterrupt() {
     fail(exitInterrupted, "interrupted");
 }
 
-Model loadModel(const std::string &path, const std::string &variant) {
+Model loadModel(const std::string &path, const std::string &variant, const std::string &device) {
   kvasir_model_options options;
   kvasir_model_options_init(&options);
   options.variant = variant.empty() ? nullptr : variant.c_str();
+  options.device = device.c_str();
   kvasir_model *model = nullptr;
   check(kvasir_model_load(path.c_str(), &options, &model));
   return Model(model);
@@ -125,9 +126,25 @@ kvasir_model_info infoOf(const kvasir_model *model) {
   return info;
 }
 
+bool isOnCpu(const kvasir_model_info &info) { return std::strcmp(info.device, "cpu") == 0; }
+
+std::string placeOf(const kvasir_model_info &info) {
+  return isOnCpu(info) ? info.variant
+                       : format("%s (%s), %s", info.device, info.device_product, info.variant);
+}
+
 Engine createEngine(kvasir_model *model, const kvasir_engine_options &options) {
+  kvasir_model_info info = infoOf(model);
+  if (isOnCpu(info) && *info.device_passed_over)
+    printNote(format("running on the CPU: %s", info.device_passed_over));
+  kvasir_engine_options chosen = options;
+  Progress progress("copying weights");
+  chosen.progress = [](uint64_t done, uint64_t total, void *user) {
+    static_cast<Progress *>(user)->update(done, total);
+  };
+  chosen.progress_user = &progress;
   kvasir_engine *engine = nullptr;
-  check(kvasir_engine_create(model, &options, &engine));
+  check(kvasir_engine_create(model, &chosen, &engine));
   return Engine(engine);
 }
 

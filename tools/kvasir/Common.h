@@ -65,9 +65,14 @@ using Model = std::unique_ptr<kvasir_model, Deleter<kvasir_model_free>>;
 using Engine = std::unique_ptr<kvasir_engine, Deleter<kvasir_engine_free>>;
 using Sequence = std::unique_ptr<kvasir_sequence, Deleter<kvasir_sequence_free>>;
 
-/// Loads an artifact; `variant` may be empty.
-Model loadModel(const std::string &path, const std::string &variant = {});
+/// Loads an artifact; `variant` and `device` may be empty.
+Model loadModel(const std::string &path, const std::string &variant = {},
+                const std::string &device = {});
 kvasir_model_info infoOf(const kvasir_model *model);
+/// What a model runs on: "x86-64-v4", "cuda:0 (NVIDIA H200), sm_90".
+std::string placeOf(const kvasir_model_info &info);
+bool isOnCpu(const kvasir_model_info &info);
+/// Shows progress while weights are copied to a device, and says why a device was passed over.
 Engine createEngine(kvasir_model *model, const kvasir_engine_options &options);
 kvasir_memory_plan planOf(const kvasir_model *model, const kvasir_engine_options &options);
 

@@ -18,6 +18,7 @@ namespace {
 struct Options {
   std::string model;
   std::string variant;
+  std::string device;
   std::string textFile;
   std::string idsFile;
   std::string reference;
@@ -52,11 +53,11 @@ private:
 } // namespace
 
 Evaluation::Evaluation(const Options &options)
-    : options(options), model(loadModel(options.model, options.variant)), info(infoOf(model.get())),
-      vocabulary(size_t(info.vocab_size)) {
+    : options(options), model(loadModel(options.model, options.variant, options.device)),
+      info(infoOf(model.get())), vocabulary(size_t(info.vocab_size)) {
   if (options.reference.empty())
     return;
-  reference = loadModel(options.reference, options.variant);
+  reference = loadModel(options.reference, options.variant, options.device);
   int32_t other = infoOf(reference.get()).vocab_size;
   if (other != info.vocab_size)
     fail(exitBadInput,
@@ -224,6 +225,7 @@ void addEval(CLI::App &app, Action &action) {
       ->check(wholeNumber(0));
   addThreads(sub, options->forward.threads);
   addVariant(sub, options->variant);
+  addDevice(sub, options->device);
   sub->add_flag("--json", options->json, "One object");
   options->forward.progress = true;
   sub->footer(protocol);

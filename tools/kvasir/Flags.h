@@ -69,6 +69,12 @@ inline void addVariant(CLI::App *app, std::string &variant) {
   app->add_option("--variant", variant, "CPU variant of the code; see kvasir inspect");
 }
 
+inline void addDevice(CLI::App *app, std::string &device) {
+  app->add_option("--device", device,
+                  "cpu, cuda or cuda:N; default: cuda if the artifact has code for it and a device "
+                  "is there");
+}
+
 } // namespace kvasir::cli
 
 #endif // KVASIR_TOOLS_KVASIR_FLAGS_H

@@ -283,6 +283,9 @@ void Generator::printSummary(double seconds) {
     line += format("; time to first token %s", formatSeconds(first / double(started)).c_str());
   if (continued)
     line += format("; time per token %s", formatSeconds(perToken / double(continued)).c_str());
+  kvasir_model_info info = infoOf(model);
+  if (!isOnCpu(info))
+    line += "; on " + placeOf(info);
   std::fflush(stdout);
   // Text that went into a pipe has no line end, and both may go to one log.
   if (streams && hasText && !isatty(STDOUT_FILENO))

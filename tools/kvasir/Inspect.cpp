@@ -65,7 +65,8 @@ static Json modelJson(const kvasir_model_info &info) {
           {"max_step_tokens", info.max_step_tokens},
           {"file_bytes", info.file_bytes},
           {"weight_bytes", info.weight_bytes},
-          {"variant_loaded", info.variant}};
+          {"variant_loaded", info.variant},
+          {"device", info.device}};
 }
 
 static Json generationJson(const kvasir_model_info &info) {

@@ -12,6 +12,7 @@ namespace {
 struct Options {
   std::string model;
   std::string variant;
+  std::string device;
   std::string idsFile;
   std::string output;
   ForwardOptions forward;
@@ -35,7 +36,7 @@ static int logits(const Options &options) {
   checkOutputPath(options.output);
   checkNotInput(options.output, options.model);
   checkNotInput(options.output, options.idsFile);
-  Model model = loadModel(options.model, options.variant);
+  Model model = loadModel(options.model, options.variant, options.device);
   kvasir_model_info info = infoOf(model.get());
   auto prompts = promptsOf(options, info);
   size_t vocabulary = size_t(info.vocab_size);
@@ -84,6 +85,7 @@ void addLogits(CLI::App &app, Action &action) {
   sub->add_flag("--one-by-one", options->forward.oneByOne,
                 "One prompt after the other instead of one ragged batch");
   addVariant(sub, options->variant);
+  addDevice(sub, options->device);
   options->forward.progress = true;
   sub->footer("Examples:\n"
               "  echo '[[1,2,3],[4,5]]' > prompts.json\n"

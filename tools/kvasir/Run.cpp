@@ -81,7 +81,7 @@ std::vector<Prompt> readPrompts(const RunOptions &options, const kvasir_model *m
 }
 
 static int run(const RunOptions &options) {
-  Model model = loadModel(options.model, options.variant);
+  Model model = loadModel(options.model, options.variant, options.device);
   std::vector<Prompt> prompts = readPrompts(options, model.get());
   return generate(options, model.get(), prompts);
 }
@@ -140,6 +140,7 @@ static void addLimits(CLI::App *sub, RunOptions &options) {
   sub->add_option("--kv-memory", options.kvBytes, "Memory for keys and values, such as 512M or 2G")
       ->transform(memorySize());
   addVariant(sub, options.variant);
+  addDevice(sub, options.device);
 }
 
 void addRun(CLI::App &app, Action &action) {

@@ -14,6 +14,7 @@ namespace kvasir::cli {
 struct RunOptions {
   std::string model;
   std::string variant;
+  std::string device;
   std::vector<std::string> prompts;
   std::string promptsFile;
   std::vector<std::string> idPrompts;

@@ -28,6 +28,7 @@ namespace {
 struct Options {
   std::string model;
   std::string variant;
+  std::string device;
   std::string probes; ///< "": beside the artifact
   int threads = 0;
   bool record = false;
@@ -263,12 +264,13 @@ static int verify(Options options) {
     checkOutputPath(options.probes);
     checkNotInput(options.probes, options.model);
   }
-  Model model = loadModel(options.model, options.variant);
+  Model model = loadModel(options.model, options.variant, options.device);
   kvasir_model_info info = infoOf(model.get());
   verifyWeights(model.get());
   checkInterrupt();
   Json result = {{"file", options.model},
                  {"variant", info.variant},
+                 {"device", info.device},
                  {"weights", "intact"},
                  {"weight_bytes", info.weight_bytes}};
   bool haveProbes = false;
@@ -291,13 +293,13 @@ static int verify(Options options) {
   std::printf("header, module, tokenizer and code: intact\nweights: intact, %s\n",
               formatBytes(double(info.weight_bytes)).c_str());
   if (options.record)
-    std::printf("probes: recorded on %s in %s\n", info.variant, options.probes.c_str());
+    std::printf("probes: recorded on %s in %s\n", placeOf(info).c_str(), options.probes.c_str());
   else if (!haveProbes)
     std::printf("probes: none beside the file; kvasir verify --record makes "
                 "them\n");
   else if (good)
     std::printf("probes: %zu agree on %s (%s)\n", result["probes"]["count"].get<size_t>(),
-                info.variant,
+                placeOf(info).c_str(),
                 result["probes"]["compared"] == "bits" ? "every bit"
                                                        : "within tolerance; recorded elsewhere");
   for (size_t i = 0; haveProbes && i < result["probes"]["problems"].size(); ++i)
@@ -314,9 +316,10 @@ void addVerify(CLI::App &app, Action &action) {
                 "Write golden probes: ids and logits of a few prompts");
   sub->add_option("--probes", options->probes, "File of the probes (default MODEL.probes.json)");
   addVariant(sub, options->variant);
+  addDevice(sub, options->device);
   addThreads(sub, options->threads);
   sub->add_flag("--json", options->json, "One object");
-  sub->footer("Probes recorded on the same artifact and CPU variant must agree "
+  sub->footer("Probes recorded on the same artifact and CPU variant or GPU architecture must agree "
               "in every bit,\nothers within a tolerance.\n"
               "Examples:\n"
               "  kvasir verify llama.kvasir --record\n"

@@ -79,6 +79,7 @@ TEST_F(Cuda, TheDeviceIsDescribed) {
   EXPECT_STREQ(info().variant, "compute_90 on sm_90");
   EXPECT_EQ(info().device_memory_bytes, uint64_t(1) << 30);
   EXPECT_STREQ(info().device_passed_over, "");
+  EXPECT_EQ(calls("cuDevicePrimaryCtxRetain"), 0u);
 }
 
 TEST_F(Cuda, GreedyRequestsGetIdsAndNoLogitsAreCopied) {
@@ -403,12 +404,18 @@ INSTANTIATE_TEST_SUITE_P(Calls, CudaFailing,
 
 TEST_F(Cuda, BrokenCodeIsNamed) {
   setenv("KVASIR_FAKE_CUDA", "code=/nonexistent", 1);
-  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE,
-                 "code 'compute_90' (the driver is for CUDA 12.4): cuModuleLoadDataEx");
+  load();
+  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_UNAVAILABLE,
+                 "device cuda:0 (Fake 0): code 'compute_90' (the driver is for CUDA 12.4): "
+                 "cuModuleLoadDataEx");
   setDriver("fail=cuModuleGetFunction:2:500");
-  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_INTERNAL, "kernel 'toy_append' of code 'compute_90'");
+  load();
+  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_INTERNAL,
+                 "kernel 'toy_append' of code 'compute_90'");
   setDriver("blocks=0");
-  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE, "it needs more registers or shared memory");
+  load();
+  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_UNAVAILABLE,
+                 "it needs more registers or shared memory");
 }
 
 TEST_F(Cuda, AnErrorInAStepIsThatOfAllLaterOnes) {
