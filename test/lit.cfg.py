@@ -1,5 +1,6 @@
 # How lit runs the tests of this directory.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+import ctypes
 import os
 import shutil
 import sys
@@ -37,5 +38,24 @@ if os.path.isdir(config.shared_data):
     config.available_features.add("shared-data")
 if shutil.which("ptxas") or os.access("/usr/local/cuda/bin/ptxas", os.X_OK):
     config.available_features.add("ptxas")
+# A driver for tests, whose kernels run on the host (test/Runtime/cuda), and a real device.
+fake = os.path.join(config.binary_directory, "..", "runtime", "test", "cuda", "fake")
+if os.path.exists(os.path.join(fake, "libcuda.so.1")):
+    config.available_features.add("fake-cuda")
+    config.substitutions.append(("%fake-cuda", fake))
+
+
+def has_device():
+    """Whether the NVIDIA driver is there and sees a device."""
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+        count = ctypes.c_int(0)
+        return cuda.cuInit(0) == 0 and cuda.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    except (OSError, AttributeError):
+        return False
+
+
+if has_device():
+    config.available_features.add("cuda")
 if os.path.exists(os.path.join(config.binary_directory, "kvasir")):
     config.available_features.add("kvasir")

@@ -1,6 +1,6 @@
 // kvasir-toy-files DIR: artifacts of the runtime's toy model, for tests of the
-// command line: whole, without tokenizer, small, with other logits or ids, with NaN, for another
-// machine.
+// command line: whole, without tokenizer, small, with other logits or ids, with NaN, for GPUs
+// too, for another machine.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ToyArtifact.h"
 
@@ -12,9 +12,14 @@ using namespace kvasir::test;
 /// Every row costs 1000 bytes of weights, 10 bytes and 2000 FLOPs per token, and
 /// 8 bytes and 4 FLOPs per context token.
 static void addCosts(kvasir::artifact::ModuleT &module) {
-  for (auto &program : module.programs)
-    for (auto &row : program->rows)
-      row->cost = std::make_unique<kvasir::artifact::Cost>(1000, 10, 8, 2000, 0, 4);
+  auto add = [](auto &programs) {
+    for (auto &program : programs)
+      for (auto &row : program->rows)
+        row->cost = std::make_unique<kvasir::artifact::Cost>(1000, 10, 8, 2000, 0, 4);
+  };
+  add(module.programs);
+  for (auto &device : module.devices)
+    add(device->programs);
 }
 
 static void write(const std::string &path, const ToyConfig &config) {
@@ -51,6 +56,10 @@ int main(int argc, char **argv) {
   ToyConfig broken = config;
   broken.nanId = 7;
   write(directory + "/nan.kvasir", broken);
+
+  ToyConfig device = config; // code for CPUs and for CUDA
+  device.device = true;
+  write(directory + "/gpu.kvasir", device);
 
   ToyConfig alien = config;
   alien.features = {"quantum"};

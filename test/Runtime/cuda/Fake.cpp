@@ -6,6 +6,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
+#include <fstream>
+#include <iterator>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -41,6 +44,28 @@ CUresult Driver::misuse(const std::string &what) {
   std::fprintf(stderr, "fake cuda: %s\n", what.c_str());
   misused = true;
   return CUDA_ERROR_INVALID_VALUE;
+}
+
+/// Code objects begin at multiples of 4096; what follows them in the file does not matter.
+static void *openArtifact(const std::string &path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  size_t at = 4096;
+  while (at < bytes.size() && bytes.compare(at, 4, "\177ELF") != 0)
+    at += 4096;
+  int copy = memfd_create("kvasir-fake", MFD_CLOEXEC);
+  if (at >= bytes.size() || copy < 0)
+    return nullptr;
+  for (ssize_t written = 1; at < bytes.size() && written > 0; at += size_t(written))
+    written = write(copy, bytes.data() + at, bytes.size() - at);
+  // The descriptor stays open: its number is the library's name.
+  return dlopen(("/proc/self/fd/" + std::to_string(copy)).c_str(), RTLD_NOW | RTLD_LOCAL);
+}
+
+void *openCode(const Settings &settings) {
+  if (!settings.artifact.empty())
+    return openArtifact(settings.artifact);
+  return settings.code.empty() ? nullptr : dlopen(settings.code.c_str(), RTLD_NOW | RTLD_LOCAL);
 }
 
 CUresult Driver::enter(const char *name, bool needsContext) {

@@ -23,7 +23,8 @@ using namespace kvasir::rt::cuda;
 
 /// From the environment, KVASIR_FAKE_CUDA="key=value,key=value", read by each cuInit.
 struct Settings {
-  std::string code; ///< path of the shared object that stands for every module
+  std::string code;     ///< path of the shared object that stands for every module
+  std::string artifact; ///< or of an artifact whose code for the host does
   int version = 12040;
   int devices = 1;
   int major = 9, minor = 0; ///< "architecture=90"
@@ -122,6 +123,9 @@ private:
 };
 
 Driver &driver();
+
+/// The library that the settings name; null when there is none.
+void *openCode(const Settings &settings);
 
 } // namespace kvasir::test::fake
 

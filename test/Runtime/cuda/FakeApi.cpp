@@ -25,6 +25,8 @@ static Settings readSettings() {
     auto number = [&] { return std::strtoll(value.c_str(), nullptr, 10); };
     if (key == "code")
       settings.code = value;
+    else if (key == "artifact")
+      settings.artifact = value;
     else if (key == "version")
       settings.version = static_cast<int>(number());
     else if (key == "devices")
@@ -284,8 +286,8 @@ CUresult cuEventElapsedTime(float *milliseconds, CUevent from, CUevent to) {
 CUresult cuModuleLoadDataEx(CUmodule *out, const void *image, unsigned int, CUjit_option *,
                             void **) {
   FAKE_ENTER("cuModuleLoadDataEx");
-  void *library = dlopen(driver().settings.code.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!image || driver().settings.code.empty() || !library)
+  void *library = openCode(driver().settings);
+  if (!image || !library)
     return CUDA_ERROR_INVALID_IMAGE;
   create(driver().modules, out);
   auto *module = object<Module>(*out);
