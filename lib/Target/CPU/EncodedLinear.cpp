@@ -418,8 +418,11 @@ func::FuncOp EncodedLinear::kernel(int64_t tokens) {
                        });
 }
 
-/// One more is faster with weights that are decoded once, though each piece is stored and loaded.
-int64_t EncodedLinear::mostTokens() const { return rows ? tokensTogether() - 1 : tileTokens; }
+/// With dot products of bytes, one more is faster with weights that are decoded once, though each
+/// piece is stored and loaded. Without, products take so long that decoding again costs less.
+int64_t EncodedLinear::mostTokens() const {
+  return rows ? tokensTogether() - (e.variant.dotProducts ? 1 : 0) : tileTokens;
+}
 
 /// (x, scales, sums, scaled sums, unit, tile, tokens, blocks)
 func::FuncOp EncodedLinear::dispatcher() {

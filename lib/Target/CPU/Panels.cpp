@@ -75,6 +75,7 @@ private:
   void emitPrologue();
   void emitGroup(const LinearGroup &group, Value firstUnit, Value lastUnit);
   void emitNarrow(const LinearGroup &group, Value first, Value end);
+  int64_t mostTogether(const LinearGroup &group);
   void emitWide(const LinearGroup &group, Value first, Value end);
   void emitTile(const LinearGroup &group, Value tokens, Value panels, Value panel,
                 Value firstToken);
@@ -316,14 +317,20 @@ void PanelsEmitter::emitGroup(const LinearGroup &group, Value firstUnit, Value l
   Value first = e.mul(firstUnit, e.c(mostPanels));
   Value end =
       e.minimum(e.mul(lastUnit, e.c(mostPanels)), e.c(llvm::divideCeil(group.outputs, panelRows)));
-  if (!readsQuantized())
+  if (!readsQuantized() || !e.variant.dotProducts)
     return emitNarrow(group, first, end);
+  e.either(
+      e.less(e.c(mostTogether(group)), e.extent(linear.getResult(0))),
+      [&] { emitWide(group, first, end); }, [&] { emitNarrow(group, first, end); });
+}
+
+/// Most tokens of one narrow tile.
+int64_t PanelsEmitter::mostTogether(const LinearGroup &group) {
   int64_t most = mostTokens;
   for (unsigned result : group.results)
-    most = std::min(most, encodedLinear(result).mostTokens());
-  e.either(
-      e.less(e.c(most), e.extent(linear.getResult(0))), [&] { emitWide(group, first, end); },
-      [&] { emitNarrow(group, first, end); });
+    if (isEncoded(result))
+      most = std::min(most, encodedLinear(result).mostTokens());
+  return most;
 }
 
 /// 64 rows at a time, for tiles of many tokens.
@@ -362,7 +369,8 @@ void PanelsEmitter::emitWideTile(const LinearGroup &group, Value tokens, Value p
 /// all tokens pass by.
 void PanelsEmitter::emitNarrow(const LinearGroup &group, Value first, Value end) {
   Value count = e.extent(linear.getResult(0));
-  Value atOnce = e.select(e.less(e.c(mostTokens), count), e.c(kernelTokens), e.c(mostTokens));
+  int64_t most = mostTogether(group);
+  Value atOnce = e.select(e.less(e.c(most), count), e.c(std::min(kernelTokens, most)), e.c(most));
   int64_t stretch = panelsInCache(group);
   e.loop(first, end, stretch, [&](Value start) {
     Value stop = e.minimum(e.add(start, e.c(stretch)), end);
