@@ -418,11 +418,7 @@ func::FuncOp EncodedLinear::kernel(int64_t tokens) {
                        });
 }
 
-/// With dot products of bytes, one more is faster with weights that are decoded once, though each
-/// piece is stored and loaded. Without, products take so long that decoding again costs less.
-int64_t EncodedLinear::mostTokens() const {
-  return rows ? tokensTogether() - (e.variant.dotProducts ? 1 : 0) : tileTokens;
-}
+int64_t EncodedLinear::mostTokens() const { return rows ? tokensTogether() : tileTokens; }
 
 /// (x, scales, sums, scaled sums, unit, tile, tokens, blocks)
 func::FuncOp EncodedLinear::dispatcher() {
@@ -439,15 +435,17 @@ func::FuncOp EncodedLinear::dispatcher() {
   });
 }
 
-void EncodedLinear::emit(Value inputs, Value unit, Value tile, Value tokens) {
+void EncodedLinear::emit(Value inputs, Value first, Value unit, Value tile, Value tokens) {
   int64_t columns = rows ? panel.paddedColumns : panel.columns;
   Value blocks = e.c(columns / panel.blockColumns);
   SmallVector<Value> arguments = {inputs, inputs, inputs, inputs, unit, tile, tokens, blocks};
   if (rows) {
     step::BufferType::Tile parts = x.getTile();
-    arguments[1] = e.at(inputs, parts.scales);
-    arguments[2] = e.at(inputs, parts.sums);
-    arguments[3] = e.at(inputs, parts.scaledSums);
+    Value lane = e.rem(first, e.c(tileTokens)), words = e.mul(lane, e.c(4));
+    arguments[0] = e.at(inputs, e.mul(lane, e.c(pieceColumns)));
+    arguments[1] = e.at(e.at(inputs, parts.scales), words);
+    arguments[2] = e.at(e.at(inputs, parts.sums), words);
+    arguments[3] = e.at(e.at(inputs, parts.scaledSums), words);
   }
   func::CallOp::create(e.b, dispatcher(), arguments);
 }

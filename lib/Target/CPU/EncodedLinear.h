@@ -49,9 +49,9 @@ public:
   /// `x`: the buffer that the inputs are read from.
   EncodedLinear(PhaseEmitter &e, llm::WeightType weight, step::BufferType x);
 
-  /// tile[2 halves][tokens][16] = the unit's outputs. `x`: the row of the first token, or the tile
-  /// of quantized rows that it starts. At most `mostTokens()`.
-  void emit(Value x, Value unit, Value tile, Value tokens);
+  /// tile[2 halves][tokens][16] = the unit's outputs. `x`: the row of token `first`, or the tile of
+  /// quantized rows that it is in, with all other tokens. At most `mostTokens()`.
+  void emit(Value x, Value first, Value unit, Value tile, Value tokens);
   int64_t mostTokens() const;
   int64_t unitBytes() const { return panel.unitBytes; }
 

@@ -317,6 +317,7 @@ void PanelsEmitter::emitGroup(const LinearGroup &group, Value firstUnit, Value l
   Value first = e.mul(firstUnit, e.c(mostPanels));
   Value end =
       e.minimum(e.mul(lastUnit, e.c(mostPanels)), e.c(llvm::divideCeil(group.outputs, panelRows)));
+  // Without dot products of bytes, products take so long that decoding again costs less.
   if (!readsQuantized() || !e.variant.dotProducts)
     return emitNarrow(group, first, end);
   e.either(
@@ -440,7 +441,7 @@ void PanelsEmitter::emitEncoded(unsigned result, Value tokens, Value panel, Valu
   EncodedLinear function = encodedLinear(result);
   Value unit = e.at(e.operand(linear.getWeights()[result]),
                     e.mul(e.div(panel, e.c(mostPanels)), e.c(function.unitBytes())));
-  function.emit(e.rowAddress(linear.getX(), firstToken), unit, sums, tokens);
+  function.emit(e.rowAddress(linear.getX(), firstToken), firstToken, unit, sums, tokens);
 }
 
 /// The sums of all results of the group, then the epilogue.
