@@ -6,6 +6,7 @@
 #include "kvasir/Artifact/Format.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/STLExtras.h"
 
 #include <cmath>
 #include <limits>
@@ -139,7 +140,12 @@ private:
   Limits limits();
   Offset<Generation> addGeneration();
   Offset<Section> addSection(const SectionPlan &section);
-  Offset<Program> addProgram(const ProgramPlan &program);
+  Offset<Program> addProgram(const ProgramPlan &program, bool ofDevice);
+  Vector<Program> addPrograms(const StepPlan &steps, bool ofDevice);
+  Offset<Kernel> addKernel(const KernelInput &kernel, uint32_t function);
+  Vector<Kernel> addKernels(const DeviceCodeInput &code, const StepPlan &steps);
+  Offset<Device> addDevice(const DevicePlan &device);
+  Vector<Device> addDevices();
   Vector<Weight> addWeights();
   Vector<Cache> addCaches();
   Vector<CodeObject> addCode();
@@ -204,11 +210,14 @@ flatbuffers::Offset<Section> TableBuilder::addSection(const SectionPlan &section
   return CreateSection(fbb, section.offset, section.size, &section.hash);
 }
 
-flatbuffers::Offset<Program> TableBuilder::addProgram(const ProgramPlan &program) {
+flatbuffers::Offset<Program> TableBuilder::addProgram(const ProgramPlan &program, bool ofDevice) {
   std::vector<Offset<Slot>> slots;
   for (const SlotPlan &slot : program.slots) {
-    artifact::Size size(slot.constant, slot.perToken, slot.perRow);
-    slots.push_back(CreateSlot(fbb, &size, slot.scratch));
+    // The blocks of a device have their scratch in shared memory.
+    artifact::Size size = slot.scratch && ofDevice
+                              ? artifact::Size(0, 0, 0)
+                              : artifact::Size(slot.constant, slot.perToken, slot.perRow);
+    slots.push_back(CreateSlot(fbb, &size, slot.scratch && !ofDevice));
   }
   std::vector<Offset<Row>> rows;
   for (const RowPlan &row : program.rows) {
@@ -219,7 +228,56 @@ flatbuffers::Offset<Program> TableBuilder::addProgram(const ProgramPlan &program
   auto slotVector = fbb.CreateVector(slots);
   auto rowVector = fbb.CreateVector(rows);
   return CreateProgram(fbb, name, program.maxTokens, slotVector, rowVector, program.logitsSlot,
-                       program.logitsStride);
+                       program.logitsStride, program.chosenSlot);
+}
+
+TableBuilder::Vector<Program> TableBuilder::addPrograms(const StepPlan &steps, bool ofDevice) {
+  std::vector<Offset<Program>> programs;
+  for (const ProgramPlan &program : steps.programs)
+    programs.push_back(addProgram(program, ofDevice));
+  return fbb.CreateVector(programs);
+}
+
+flatbuffers::Offset<Kernel> TableBuilder::addKernel(const KernelInput &kernel, uint32_t function) {
+  return CreateKernel(fbb, function, kernel.threads, kernel.dynamicShared, kernel.items[0],
+                      kernel.items[1], kernel.items[2], kernel.items[3], kernel.registers,
+                      kernel.shared, kernel.blocks, kernel.dependent);
+}
+
+TableBuilder::Vector<Kernel> TableBuilder::addKernels(const DeviceCodeInput &code,
+                                                      const StepPlan &steps) {
+  std::vector<Offset<Kernel>> kernels;
+  for (auto [function, name] : llvm::enumerate(steps.functions)) {
+    auto kernel = llvm::find_if(code.kernels, [&](const auto &k) { return k.name == name; });
+    if (kernel != code.kernels.end())
+      kernels.push_back(addKernel(*kernel, function));
+    else if (problem.empty())
+      problem = "the code for " + code.architecture + " has no kernel '" + name + "'";
+  }
+  return fbb.CreateVector(kernels);
+}
+
+flatbuffers::Offset<Device> TableBuilder::addDevice(const DevicePlan &device) {
+  auto target = fbb.CreateString(device.input.target);
+  auto functions = fbb.CreateVectorOfStrings(device.steps.functions);
+  auto programs = addPrograms(device.steps, /*ofDevice=*/true);
+  std::vector<Offset<DeviceCode>> codes;
+  for (auto [code, place] : llvm::zip_equal(device.input.code, device.code)) {
+    auto architecture = fbb.CreateString(code.architecture);
+    auto section = addSection(place);
+    auto kernels = addKernels(code, device.steps);
+    codes.push_back(CreateDeviceCode(fbb, architecture, code.ptx, section, kernels));
+  }
+  if (codes.empty() && problem.empty())
+    problem = "expected code for " + device.input.target;
+  return CreateDevice(fbb, target, functions, programs, fbb.CreateVector(codes));
+}
+
+TableBuilder::Vector<Device> TableBuilder::addDevices() {
+  std::vector<Offset<Device>> devices;
+  for (const DevicePlan &device : contents.devices)
+    devices.push_back(addDevice(device));
+  return devices.empty() ? Vector<Device>() : fbb.CreateVector(devices);
 }
 
 TableBuilder::Vector<Weight> TableBuilder::addWeights() {
@@ -246,7 +304,7 @@ static ElementType convert(kv::PagedType type) {
 
 TableBuilder::Vector<Cache> TableBuilder::addCaches() {
   std::vector<Offset<Cache>> caches;
-  for (kv::CacheOp cache : contents.steps.caches) {
+  for (kv::CacheOp cache : contents.tensors.caches) {
     auto type = llvm::dyn_cast<kv::PagedType>(cache.getType());
     if (!type) {
       problem = ("cache @" + cache.getSymName() + " is not paged").str();
@@ -311,7 +369,10 @@ llvm::Error TableBuilder::check() {
     if (problem.empty() && id >= vocabulary)
       problem = "bos or eos id " + std::to_string(id) + " is not in the vocabulary of " +
                 std::to_string(vocabulary);
-  for (const ProgramPlan &program : contents.steps.programs)
+  std::vector<ProgramPlan> programs = contents.steps.programs;
+  for (const DevicePlan &device : contents.devices)
+    llvm::append_range(programs, device.steps.programs);
+  for (const ProgramPlan &program : programs)
     if (problem.empty() && int64_t(program.logitsStride) < vocabulary)
       problem = "program @" + program.name + " has " + std::to_string(program.logitsStride) +
                 " logits, but the vocabulary has " + std::to_string(vocabulary);
@@ -320,8 +381,8 @@ llvm::Error TableBuilder::check() {
               "or in llm.model";
   if (problem.empty())
     problem = checkLimits(limits());
-  if (problem.empty() && options.codeObjects.empty())
-    problem = "expected at least one code object";
+  if (problem.empty() && options.codeObjects.empty() && options.devices.empty())
+    problem = "expected at least one code object or device";
   if (problem.empty())
     return llvm::Error::success();
   return llvm::createStringError("cannot write the module table: " + problem);
@@ -331,10 +392,8 @@ llvm::Expected<std::vector<uint8_t>> TableBuilder::run() {
   auto modelTable = addModel();
   Limits bounds = limits();
   auto functions = fbb.CreateVectorOfStrings(contents.steps.functions);
-  std::vector<Offset<Program>> programs;
-  for (const ProgramPlan &program : contents.steps.programs)
-    programs.push_back(addProgram(program));
-  auto programVector = fbb.CreateVector(programs);
+  auto programs = addPrograms(contents.steps, /*ofDevice=*/false);
+  auto devices = addDevices();
   auto weights = addWeights();
   auto weightsSection = addSection(contents.weightsSection);
   auto caches = addCaches();
@@ -349,8 +408,8 @@ llvm::Expected<std::vector<uint8_t>> TableBuilder::run() {
   if (llvm::Error error = check())
     return std::move(error);
   FinishModuleBuffer(fbb, CreateModule(fbb, KVASIR_ABI_VERSION, modelTable, &bounds, functions,
-                                       programVector, weights, weightsSection, caches, code,
-                                       tokenizer, missing, chatTemplate, generation, provenance));
+                                       programs, weights, weightsSection, caches, code, tokenizer,
+                                       missing, chatTemplate, generation, provenance, devices));
   return std::vector<uint8_t>(fbb.GetBufferPointer(), fbb.GetBufferPointer() + fbb.GetSize());
 }
 

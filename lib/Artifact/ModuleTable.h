@@ -22,11 +22,20 @@ struct InputPlan {
   artifact::HashValue hash;
 };
 
+/// The programs and sections of a device.
+struct DevicePlan {
+  const DeviceInput &input;
+  StepPlan steps;
+  std::vector<SectionPlan> code; ///< of input.code
+};
+
 /// What the table is made of.
 struct TableContents {
   mlir::ModuleOp module;
   const PackageOptions &options;
-  StepPlan steps;
+  TensorTable tensors;
+  StepPlan steps; ///< for CPUs
+  std::vector<DevicePlan> devices;
   WeightsPlan weights;
   std::vector<InputPlan> inputs;
   SectionPlan weightsSection, tokenizer;

@@ -33,13 +33,14 @@ namespace {
 class Packager {
 public:
   Packager(mlir::ModuleOp module, const PackageOptions &options)
-      : options(options), contents{module, options, {}, {}, {}, {}, {}, {}} {}
+      : options(options), contents{module, options, {}, {}, {}, {}, {}, {}, {}, {}} {}
   llvm::Expected<PackageResult> run(llvm::StringRef outputPath);
 
 private:
   llvm::Error plan();
   llvm::Error openInputs();
   llvm::Error hashInputs();
+  std::vector<std::pair<SectionPlan *, llvm::ArrayRef<uint8_t>>> codeSections();
   llvm::Error placeSections();
   llvm::Error write(OutputFile &output);
   llvm::Error writeTable(const OutputFile &output);
@@ -54,11 +55,16 @@ private:
 
 llvm::Error Packager::plan() {
   threads = options.threads ? options.threads : std::max(1u, std::thread::hardware_concurrency());
-  auto steps = planSteps(contents.module);
-  if (!steps)
-    return steps.takeError();
-  contents.steps = std::move(*steps);
-  auto weights = planWeights(contents.steps.weights);
+  if (!options.codeObjects.empty())
+    if (llvm::Error error = planSteps(contents.module, contents.tensors).moveInto(contents.steps))
+      return error;
+  for (const DeviceInput &device : options.devices) {
+    contents.devices.push_back({device, {}, {}});
+    if (llvm::Error error =
+            planSteps(device.module, contents.tensors).moveInto(contents.devices.back().steps))
+      return error;
+  }
+  auto weights = planWeights(contents.tensors.weights);
   if (!weights)
     return weights.takeError();
   contents.weights = std::move(*weights);
@@ -106,6 +112,17 @@ static SectionPlan placeSection(uint64_t &end, uint64_t size) {
   return {offset, size, {}};
 }
 
+/// All code in the order of the file.
+std::vector<std::pair<SectionPlan *, llvm::ArrayRef<uint8_t>>> Packager::codeSections() {
+  std::vector<std::pair<SectionPlan *, llvm::ArrayRef<uint8_t>>> sections;
+  for (auto [section, object] : llvm::zip_equal(contents.code, options.codeObjects))
+    sections.emplace_back(&section, object.bytes);
+  for (DevicePlan &device : contents.devices)
+    for (auto [section, code] : llvm::zip_equal(device.code, device.input.code))
+      sections.emplace_back(&section, code.bytes);
+  return sections;
+}
+
 /// The table comes first but says where everything is: build it once to learn
 /// its size, which does not depend on the values.
 llvm::Error Packager::placeSections() {
@@ -113,6 +130,9 @@ llvm::Error Packager::placeSections() {
   contents.tokenizer = {sectionAlignment, options.tokenizer.size(), {}};
   for (const CodeObjectInput &object : options.codeObjects)
     contents.code.push_back({sectionAlignment, object.bytes.size(), {}});
+  for (DevicePlan &device : contents.devices)
+    for (const DeviceCodeInput &code : device.input.code)
+      device.code.push_back({sectionAlignment, code.bytes.size(), {}});
   auto table = buildModuleTable(contents);
   if (!table)
     return table.takeError();
@@ -122,9 +142,9 @@ llvm::Error Packager::placeSections() {
     contents.tokenizer = placeSection(end, options.tokenizer.size());
     contents.tokenizer.hash = hashBytes(options.tokenizer.data(), options.tokenizer.size());
   }
-  for (auto [section, object] : llvm::zip_equal(contents.code, options.codeObjects)) {
-    section = placeSection(end, object.bytes.size());
-    section.hash = hashBytes(object.bytes.data(), object.bytes.size());
+  for (auto [section, bytes] : codeSections()) {
+    *section = placeSection(end, bytes.size());
+    section->hash = hashBytes(bytes.data(), bytes.size());
   }
   contents.weightsSection = placeSection(end, contents.weights.size);
   fileSize = end;
@@ -159,8 +179,8 @@ llvm::Error Packager::write(OutputFile &output) {
   if (llvm::Error error = output.write(options.tokenizer.data(), options.tokenizer.size(),
                                        contents.tokenizer.offset))
     return error;
-  for (auto [section, object] : llvm::zip_equal(contents.code, options.codeObjects))
-    if (llvm::Error error = output.write(object.bytes.data(), object.bytes.size(), section.offset))
+  for (auto [section, bytes] : codeSections())
+    if (llvm::Error error = output.write(bytes.data(), bytes.size(), section->offset))
       return error;
   PackSettings settings{options.memoryCap, threads, options.progress, options.cancelled};
   if (llvm::Error error =

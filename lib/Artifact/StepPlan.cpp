@@ -16,6 +16,26 @@ static llvm::Error broken(const llvm::Twine &what) {
   return llvm::createStringError("internal error in the step program: " + what);
 }
 
+uint32_t TensorTable::indexOf(llm::WeightOp weight) {
+  auto [entry, isNew] = places.try_emplace(weight->getAttrDictionary(), weights.size());
+  if (isNew)
+    weights.push_back(weight);
+  return entry->second;
+}
+
+llvm::Error TensorTable::addCaches(mlir::ModuleOp module) {
+  llvm::SmallVector<kv::CacheOp> own(module.getOps<kv::CacheOp>());
+  if (caches.empty()) {
+    caches.assign(own.begin(), own.end());
+    return llvm::Error::success();
+  }
+  auto same = [](kv::CacheOp a, kv::CacheOp b) {
+    return a->getAttrDictionary() == b->getAttrDictionary();
+  };
+  return llvm::equal(caches, own, same) ? llvm::Error::success()
+                                        : broken("the targets differ in their caches");
+}
+
 /// The arguments of a phase that are weights whose panels workers divide.
 static llvm::SmallBitVector streamedArguments(step::PhaseOp phase) {
   mlir::Block &body = phase.getBody().front();
@@ -32,7 +52,7 @@ static llvm::SmallBitVector streamedArguments(step::PhaseOp phase) {
 namespace {
 class Planner {
 public:
-  explicit Planner(mlir::ModuleOp module) : module(module) {}
+  Planner(mlir::ModuleOp module, TensorTable &tensors) : module(module), tensors(tensors) {}
   llvm::Expected<StepPlan> run();
 
 private:
@@ -46,11 +66,12 @@ private:
   llvm::Expected<artifact::Operand> resolveWeight(llm::GetWeightOp get, bool streamed);
 
   mlir::ModuleOp module;
+  TensorTable &tensors;
   StepPlan plan;
   ProgramPlan *current = nullptr;
   llvm::DenseMap<mlir::StringAttr, std::pair<uint32_t, step::PhaseOp>> phases;
   llvm::DenseMap<mlir::StringAttr, llm::WeightOp> weights;
-  llvm::DenseMap<mlir::StringAttr, uint32_t> weightIndex, cacheIndex;
+  llvm::DenseMap<mlir::StringAttr, uint32_t> cacheIndex;
 };
 } // namespace
 
@@ -61,10 +82,8 @@ void Planner::collectSymbols() {
   }
   for (auto weight : module.getOps<llm::WeightOp>())
     weights[weight.getSymNameAttr()] = weight;
-  for (auto cache : module.getOps<kv::CacheOp>()) {
-    cacheIndex[cache.getSymNameAttr()] = plan.caches.size();
-    plan.caches.push_back(cache);
-  }
+  for (auto [index, cache] : llvm::enumerate(tensors.caches))
+    cacheIndex[cache.getSymNameAttr()] = index;
 }
 
 llvm::Expected<artifact::Operand> Planner::resolveWeight(llm::GetWeightOp get, bool streamed) {
@@ -73,15 +92,12 @@ llvm::Expected<artifact::Operand> Planner::resolveWeight(llm::GetWeightOp get, b
   if (!weight || !weight.getLayout())
     return broken("weight @" + name.getValue() + " " +
                   (weight ? "has no layout" : "does not exist"));
-  auto [entry, isNew] = weightIndex.try_emplace(name, plan.weights.size());
-  if (isNew)
-    plan.weights.push_back(weight);
   int64_t rows = llvm::cast<llm::WeightType>(weight.getType()).getRows();
   llm::WeightLayout layout = *weight.getLayout();
   int64_t unit = layout == llm::WeightLayout::row_major ? 0
                  : layout == llm::WeightLayout::panel32 ? unitRows
                                                         : 16;
-  return artifact::Operand(artifact::OperandKind::weight, entry->second,
+  return artifact::Operand(artifact::OperandKind::weight, tensors.indexOf(weight),
                            streamed && unit ? (rows + unit - 1) / unit : 0);
 }
 
@@ -193,6 +209,8 @@ llvm::Error Planner::addProgram(step::ProgramOp program) {
 }
 
 llvm::Expected<StepPlan> Planner::run() {
+  if (llvm::Error error = tensors.addCaches(module))
+    return std::move(error);
   collectSymbols();
   llvm::SmallVector<step::ProgramOp> programs(module.getOps<step::ProgramOp>());
   if (programs.empty())
@@ -207,6 +225,8 @@ llvm::Expected<StepPlan> Planner::run() {
   return std::move(plan);
 }
 
-llvm::Expected<StepPlan> planSteps(mlir::ModuleOp module) { return Planner(module).run(); }
+llvm::Expected<StepPlan> planSteps(mlir::ModuleOp module, TensorTable &tensors) {
+  return Planner(module, tensors).run();
+}
 
 } // namespace kvasir

@@ -40,7 +40,7 @@ struct Options {
 class Bench {
 public:
   Bench(const Options &options, kvasir_model *model)
-      : options(options), model(model), info(infoOf(model)), module(moduleOf(model)) {}
+      : options(options), model(model), info(infoOf(model)), target(programsOf(model)) {}
   Json run();
 
 private:
@@ -59,7 +59,7 @@ private:
   const Options &options;
   kvasir_model *model;
   kvasir_model_info info;
-  const artifact::Module &module;
+  TargetPrograms target;
 };
 } // namespace
 
@@ -154,7 +154,7 @@ Json Bench::decode(int batch, int context) {
     result["context"] = context;
   result.update({{"tokens_per_second", batch / seconds},
                  {"seconds_per_step", seconds},
-                 {"bytes_per_step", stepCost(module, stepShape(options, batch, context)).bytes()},
+                 {"bytes_per_step", stepCost(target, stepShape(options, batch, context)).bytes()},
                  {"bandwidth_fraction", nullptr}});
   if (options.phases)
     result["phases"] = phasesOf(batch, context);
@@ -168,13 +168,13 @@ Json Bench::phasesOf(int batch, int context) {
   bool more = true;
   for (int i = 0; i < options.newTokens; ++i)
     step(engine.get(), more);
-  size_t program = programFor(module, batch), count = 0;
-  std::vector<kvasir_profile_row> rows(sizeOf(module.programs()->Get(unsigned(program))->rows()));
+  size_t program = programFor(target, batch), count = 0;
+  std::vector<kvasir_profile_row> rows(sizeOf(target.program(program).rows()));
   check(
       kvasir_engine_get_profile(engine.get(), int32_t(program), rows.data(), rows.size(), &count));
   StepShape shape = stepShape(options, batch, context);
   Json list = Json::array();
-  for (const PhaseGroup &group : groupPhases(module, program, shape)) {
+  for (const PhaseGroup &group : groupPhases(target, program, shape)) {
     double seconds = 0;
     for (size_t row : group.rows)
       seconds += row < count ? rows[row].seconds : 0;
@@ -217,13 +217,13 @@ double Bench::readBandwidth() {
 }
 
 /// FLOPs of a whole prompt: all its steps, of which the last gives one row of logits.
-static double promptFlops(const artifact::Module &module, int tokens, int stepTokens) {
+static double promptFlops(const TargetPrograms &target, int tokens, int stepTokens) {
   double flops = 0;
   for (int first = 0; first < tokens; first += stepTokens) {
     int count = std::min(stepTokens, tokens - first);
     // A token sees itself and what is before it; the mean of the step counts.
     StepShape shape{double(count), first + count == tokens ? 1.0 : 0.0, first + (count + 1) / 2.0};
-    flops += stepCost(module, shape).flops;
+    flops += stepCost(target, shape).flops;
   }
   return flops;
 }
@@ -239,7 +239,7 @@ void Bench::addFractions(Json &result) const {
   int stepTokens = std::min(stepLimit, info.max_step_tokens);
   for (Json &entry : result["prefill"])
     if (peak > 0)
-      entry["peak_fraction"] = promptFlops(module, entry["tokens"].get<int>(), stepTokens) /
+      entry["peak_fraction"] = promptFlops(target, entry["tokens"].get<int>(), stepTokens) /
                                entry["seconds"].get<double>() / peak;
 }
 

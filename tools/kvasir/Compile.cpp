@@ -62,6 +62,8 @@ static std::vector<std::string> provenanceOf(const Options &options) {
   if (compile.activations != "int8")
     add("--activations", compile.activations);
   add("--kv", compile.kvType);
+  if (compile.ptxas == "none")
+    add("--ptxas", compile.ptxas);
   if (compile.blockSeed)
     add("--block-seed", std::to_string(compile.blockSeed));
   add("--from", compile.from);
@@ -87,9 +89,9 @@ static std::string joinNames(const std::vector<std::string> &names) {
 
 /// Names are known, `native` becomes one, and the order is that of their quality: the same set
 /// makes the same artifact.
-static void settleNames(CompileOptions &compile, std::vector<std::string> known) {
+static void settleNames(CompileOptions &compile, std::vector<std::string> known, bool forCPUs) {
   for (std::string &name : compile.variants) {
-    if (name == "native" && compile.target == "cpu") {
+    if (name == "native" && forCPUs) {
       std::vector<std::string> here = variantsHere();
       if (here.empty())
         fail(exitDoesNotFit,
@@ -98,8 +100,7 @@ static void settleNames(CompileOptions &compile, std::vector<std::string> known)
     }
     if (std::find(known.begin(), known.end(), name) == known.end())
       fail(exitUsage, format("--variant: unknown variant '%s'; expected %s%s", name.c_str(),
-                             compile.target == "cpu" ? "native or some of " : "one of ",
-                             joinNames(known).c_str()));
+                             forCPUs ? "native or some of " : "one of ", joinNames(known).c_str()));
   }
   std::erase_if(known, [&](const std::string &name) {
     return std::find(compile.variants.begin(), compile.variants.end(), name) ==
@@ -108,32 +109,42 @@ static void settleNames(CompileOptions &compile, std::vector<std::string> known)
   compile.variants = known;
 }
 
+/// Several targets meet in an artifact and nowhere before.
+static void settleTargets(const CompileOptions &compile, const TargetSummary &target) {
+  if (!target.problem.empty())
+    fail(exitUsage, "--target: " + target.problem);
+  if (target.count > 1 &&
+      (!makesArtifact(compile.emit) || !compile.from.empty() || !compile.savePhases.empty()))
+    fail(exitUsage, "--target " + compile.target +
+                        " is several targets, which are for a whole compilation to an artifact; "
+                        "expected one of them with --emit, --from, --until and --save-phases");
+  if ((target.cuda || target.emulated) && compile.naive)
+    fail(exitUsage, "--naive is for --target cpu");
+  if (compile.blockSeed && !target.emulated)
+    fail(exitUsage, "--block-seed is for --target emulate:ARCHITECTURE");
+}
+
 /// What is emitted of which variants has to suit the target.
 static void settleVariants(CompileOptions &compile, const std::string &emit) {
-  std::string problem;
-  std::vector<std::string> known = variantNames(compile.target, problem);
-  if (!problem.empty())
-    fail(exitUsage, "--target: " + problem);
-  bool isCPU = compile.target == "cpu", isMLIR = compile.emit == Emit::mlir;
-  bool isHost = isCPU || compile.target.rfind("emulate:", 0) == 0;
+  TargetSummary target = summarizeTargets(compile.target);
+  settleTargets(compile, target);
   bool isLLVM = compile.emit == Emit::llvm;
   bool ofCPU = compile.emit == Emit::assembly || compile.emit == Emit::object;
   bool ofGPU = compile.emit == Emit::ptx || compile.emit == Emit::cubin;
-  if (isHost && ofGPU)
+  if (!target.cuda && ofGPU)
     fail(exitUsage, "--emit ptx and cubin belong to --target cuda:ARCHITECTURE");
-  if (!isHost && !ofGPU && !isLLVM && !isMLIR)
-    fail(exitUsage, "target '" + compile.target +
-                        "' has no runtime yet; expected --emit mlir, llvm, ptx or cubin");
-  if (!isCPU && compile.naive)
-    fail(exitUsage, "--naive is for --target cpu");
-  if (compile.blockSeed && (isCPU || !isHost))
-    fail(exitUsage, "--block-seed is for --target emulate:ARCHITECTURE");
+  if (target.cuda && ofCPU)
+    fail(exitUsage, "--emit asm and obj are for CPUs; expected --emit artifact, mlir, llvm, ptx or "
+                    "cubin with --target " +
+                        compile.target);
   if (compile.ptxas == "none" && compile.emit == Emit::cubin)
     fail(exitUsage, "--emit cubin needs ptxas, but --ptxas is none");
-  settleNames(compile, known);
+  settleNames(compile, target.variants, target.cpu);
   if ((ofCPU || ofGPU || isLLVM) && compile.variants.size() > 1)
     fail(exitUsage, "--variant: expected one variant, as --emit " + emit + " makes one");
-  if (!isCPU && isMLIR && !compile.variants.empty())
+  bool allArchitectures =
+      compile.emit == Emit::mlir || (target.cuda && makesArtifact(compile.emit));
+  if (!target.cpu && allArchitectures && !compile.variants.empty())
     fail(exitUsage, "--variant belongs to --emit llvm, ptx or cubin; --target names the "
                     "architectures");
 }
@@ -218,7 +229,7 @@ static Json printCeiling(const Printer &printer, const kvasir_model *model) {
   Device device{"measured", "", speed.bandwidth, speed.flops, 0};
   int context = std::min(1024, info.max_context);
   int many = std::min(8, info.max_requests);
-  auto rows = ceilings(moduleOf(model), device, {1, many}, {context});
+  auto rows = ceilings(programsOf(model), device, {1, many}, {context});
   printer.line("ceiling", format("this machine reads %s/s: %s tokens/s for one request, "
                                  "%s for %d at context %d (%s-bound)",
                                  formatBytes(speed.bandwidth).c_str(),
@@ -238,7 +249,8 @@ static void describeArtifact(const Options &options, const Printer &printer, Jso
   try {
     Model model = loadModel(options.output);
     result["plan"] = printPlan(printer, model.get());
-    if (options.measure || (isatty(STDERR_FILENO) && !options.quiet))
+    bool runsHere = std::string(infoOf(model.get()).device) == "cpu"; // a CPU is measured
+    if (runsHere && (options.measure || (isatty(STDERR_FILENO) && !options.quiet)))
       result["ceiling"] = printCeiling(printer, model.get());
   } catch (const Failure &failure) {
     if (failure.exitCode != exitDoesNotFit)
@@ -387,16 +399,17 @@ int main(int argc, char **argv) {
                                "Hugging Face directory, GGUF file, or IR with --from");
   app.add_option("-o,--output", options.output, "File to write");
   app.add_option("--target", compileOptions.target,
-                 "What it will run on: cpu, or cuda:ARCHITECTURE[+ARCHITECTURE...] such as "
-                 "cuda:sm_90, or emulate:ARCHITECTURE: the GPU's kernels, checked, on a CPU")
+                 "What it will run on: cpu, cuda:ARCHITECTURE[+ARCHITECTURE...] such as "
+                 "cuda:sm_80+sm_90, both (cpu,cuda:sm_90), or emulate:ARCHITECTURE: the GPU's "
+                 "kernels, checked, on a CPU")
       ->capture_default_str();
   app.add_option(
          "--block-seed", compileOptions.blockSeed,
          "Of an emulate target: run the blocks of each kernel in an order that this chooses")
       ->type_name("N");
   app.add_option("--ptxas", compileOptions.ptxas,
-                 "NVIDIA's assembler for cubins, or none (default: that of PATH or of the CUDA "
-                 "toolkit)")
+                 "NVIDIA's assembler for cubins, or none: PTX alone, which drivers compile "
+                 "(default: that of PATH or of the CUDA toolkit)")
       ->type_name("PATH");
   uint64_t seed = 0;
   auto *random = app.add_option("--random-weights", seed,
@@ -458,6 +471,7 @@ int main(int argc, char **argv) {
              "l.kvasir\n"
              "  kvasir compile Llama-3.2-1B --emit asm --variant x86-64-v3 -o "
              "l.s\n"
+             "  kvasir compile Llama-3.2-1B --target cpu,cuda:sm_80+sm_90 -o llama.kvasir\n"
              "  kvasir compile Llama-3.2-1B --target cuda:sm_90 --emit ptx -o l.ptx");
   Action action;
   app.callback([&] {

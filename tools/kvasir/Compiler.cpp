@@ -29,7 +29,9 @@ private:
   llvm::Error checkLimits() const;
   llvm::Error checkOutput() const;
   llvm::Error emitText(CompileOutcome &outcome);
+  llvm::Error runPhases();
   llvm::Error addTokenizer(PackageOptions &package);
+  llvm::Error addCode(PackageOptions &package);
   llvm::Error package(CompileOutcome &outcome);
   void stage(const std::string &name) const {
     if (options.onStage)
@@ -39,6 +41,13 @@ private:
   const CompileOptions &options;
   mlir::MLIRContext context;
   ImportedModel model;
+  /// The module as phases made it for each target, that of CPUs first.
+  struct TargetModule {
+    Target target;
+    mlir::OwningOpRef<mlir::ModuleOp> own; ///< of all but the last, which has model.module
+    mlir::ModuleOp module;
+  };
+  std::vector<TargetModule> targets;
 };
 } // namespace
 
@@ -108,21 +117,40 @@ llvm::Error Compiler::addTokenizer(PackageOptions &package) {
   return llvm::Error::success();
 }
 
+static bool runsOnHost(const Target &target) { return !target.isGPU() || target.isEmulated(); }
+
+/// The code of every target.
+llvm::Error Compiler::addCode(PackageOptions &package) {
+  stage("code");
+  for (TargetModule &part : targets) {
+    if (runsOnHost(part.target)) {
+      if (llvm::Error error = compileHostCode(part.module, options).moveInto(package.codeObjects))
+        return error;
+      continue;
+    }
+    auto device = compileKernels(part.module, options);
+    if (!device)
+      return device.takeError();
+    auto version = assemblerVersion(options);
+    if (!version)
+      return version.takeError();
+    if (!version->empty())
+      package.compiler += ", " + *version;
+    package.devices.push_back(std::move(*device));
+  }
+  return checkCancelled();
+}
+
 llvm::Error Compiler::package(CompileOutcome &outcome) {
   PackageOptions package;
   if (llvm::Error error = addTokenizer(package))
     return error;
-  stage("code");
-  auto objects = compileHostCode(*model.module, options);
-  if (!objects)
-    return objects.takeError();
-  if (llvm::Error error = checkCancelled())
+  package.compiler = std::string("kvasir ") + kvasir_version();
+  if (llvm::Error error = addCode(package))
     return error;
-  package.codeObjects = std::move(*objects);
   package.maxContext = options.maxContext;
   package.maxRequests = options.maxRequests;
   package.maxStepTokens = options.maxStepTokens;
-  package.compiler = std::string("kvasir ") + kvasir_version();
   package.options = options.provenance;
   for (const std::string &name : model.inputs) {
     llvm::SmallString<256> path(model.directory);
@@ -136,31 +164,50 @@ llvm::Error Compiler::package(CompileOutcome &outcome) {
   package.cancelled = options.cancelled;
   outcome.tokenizerMissing = package.tokenizerMissing;
   stage("packing");
-  auto result = writeArtifact(*model.module, package, options.output);
+  auto result = writeArtifact(targets.front().module, package, options.output);
   if (!result)
     return result.takeError();
   outcome.fileBytes = result->fileBytes;
   return llvm::Error::success();
 }
 
-static bool runsOnHost(const CompileOptions &options) {
-  return !llvm::StringRef(options.target).starts_with("cuda:");
-}
-
-static PipelineOptions pipelineOptions(const CompileOptions &options) {
+static PipelineOptions pipelineOptions(const CompileOptions &options, const Target &target) {
   PipelineOptions pipeline;
-  pipeline.target = options.target;
+  pipeline.target = target.name;
   pipeline.blockSeed = options.blockSeed;
   pipeline.quantize = options.quantize;
   pipeline.quantizeRules = options.quantizeRules;
   pipeline.activations = options.activations;
   pipeline.kvType = options.kvType == "int8" ? "i8" : options.kvType;
   pipeline.naive = options.naive;
-  pipeline.variants = options.variants;
+  if (!target.isGPU() || options.target == target.name) // of several targets, they are the CPU's
+    pipeline.variants = options.variants;
   pipeline.from = options.from;
   pipeline.until = options.until;
   pipeline.savePhases = options.savePhases;
   return pipeline;
+}
+
+/// Runs the pipeline for each target on a copy of its own: from quantization on they go different
+/// ways, and what comes before is a fraction of a second.
+llvm::Error Compiler::runPhases() {
+  auto parsed = parseTargets(options.target);
+  if (!parsed)
+    return parsed.takeError();
+  // That of CPUs comes first: the artifact's facts are its module's.
+  llvm::stable_sort(*parsed,
+                    [](const Target &a, const Target &b) { return !a.isGPU() && b.isGPU(); });
+  for (Target &target : *parsed) {
+    TargetModule &part = targets.emplace_back();
+    if (targets.size() < parsed->size())
+      part.own = model.module->clone();
+    part.module = part.own ? *part.own : *model.module;
+    part.target = std::move(target);
+  }
+  for (TargetModule &part : targets)
+    if (mlir::failed(runPipeline(part.module, pipelineOptions(options, part.target))))
+      return llvm::createStringError("a phase of compilation failed");
+  return checkCancelled();
 }
 
 llvm::Error Compiler::run(CompileOutcome &outcome) {
@@ -178,17 +225,16 @@ llvm::Error Compiler::run(CompileOutcome &outcome) {
   if (llvm::Error error = checkOutput())
     return error;
   stage("phases");
-  if (mlir::failed(runPipeline(*model.module, pipelineOptions(options))))
-    return diagnostics.takeError("a phase of compilation failed");
-  if (llvm::Error error = checkCancelled())
-    return error;
+  if (llvm::Error error = runPhases())
+    return diagnostics.takeError(llvm::toString(std::move(error)));
   if (options.emit == Emit::mlir)
     return emitText(outcome);
   if (!makesArtifact(options.emit))
     stage("code");
   llvm::Error error = makesArtifact(options.emit) ? package(outcome)
-                      : runsOnHost(options)       ? emitHostCode(*model.module, options, outcome)
-                                                  : emitKernels(*model.module, options, outcome);
+                      : runsOnHost(targets.front().target)
+                          ? emitHostCode(*model.module, options, outcome)
+                          : emitKernels(*model.module, options, outcome);
   if (!error)
     return error;
   // A diagnostic says more about the same mistake.

@@ -25,7 +25,7 @@ struct CompileOptions {
   /// Make weights up by this seed; then a config.json is enough.
   std::optional<uint64_t> randomSeed;
   Emit emit = Emit::artifact;
-  std::string target = "cpu";             ///< see kvasir/Pipeline/Pipeline.h
+  std::string target = "cpu";             ///< one or several, see kvasir/Pipeline/Pipeline.h
   uint64_t blockSeed = 0;                 ///< order of blocks of an emulated target
   std::string ptxas;                      ///< of cubins; empty: that of PATH or of the CUDA toolkit
   std::string from, until, savePhases;    ///< names of phases, a directory
@@ -75,9 +75,15 @@ CompileOutcome compileModel(const CompileOptions &options);
 std::vector<std::pair<std::string, std::string>> phaseList();
 /// Names of the encodings that --quantize takes.
 std::vector<std::string> compileEncodings();
-/// What --variant can name for a target: CPU variants, best first, or the target's architectures.
-/// An error for what is no target goes to `problem`.
-std::vector<std::string> variantNames(const std::string &target, std::string &problem);
+/// What the names of targets mean.
+struct TargetSummary {
+  std::string problem; ///< why they cannot be; the rest is empty then
+  size_t count = 0;
+  bool cpu = false, cuda = false, emulated = false;
+  /// What --variant can name: CPU variants, best first, or the only target's architectures.
+  std::vector<std::string> variants;
+};
+TargetSummary summarizeTargets(const std::string &targets);
 /// The CPU variants that this machine runs, best first.
 std::vector<std::string> variantsHere();
 

@@ -30,18 +30,25 @@ std::vector<std::string> variantsHere() {
   return names;
 }
 
-std::vector<std::string> variantNames(const std::string &target, std::string &problem) {
-  auto parsed = parseTarget(target);
+TargetSummary summarizeTargets(const std::string &targets) {
+  TargetSummary summary;
+  auto parsed = parseTargets(targets);
   if (!parsed) {
-    problem = llvm::toString(parsed.takeError());
-    return {};
+    summary.problem = llvm::toString(parsed.takeError());
+    return summary;
   }
-  if (parsed->isGPU())
-    return parsed->architectures;
-  std::vector<std::string> names;
-  for (const target::CPUVariant &variant : target::cpuVariants())
-    names.push_back(variant.name);
-  return names;
+  summary.count = parsed->size();
+  for (const Target &target : *parsed) {
+    summary.cpu |= !target.isGPU();
+    summary.emulated |= target.isEmulated();
+    summary.cuda |= target.isGPU() && !target.isEmulated();
+  }
+  if (!summary.cpu)
+    summary.variants = parsed->front().architectures;
+  else
+    for (const target::CPUVariant &variant : target::cpuVariants())
+      summary.variants.push_back(variant.name);
+  return summary;
 }
 
 } // namespace kvasir::cli

@@ -22,13 +22,34 @@ StepCost &StepCost::operator+=(const StepCost &other) {
   return *this;
 }
 
-size_t programFor(const artifact::Module &module, double tokens) {
-  for (size_t i = 0; i < sizeOf(module.programs()); ++i) {
-    uint32_t most = module.programs()->Get(unsigned(i))->max_tokens();
+std::vector<TargetPrograms> targetsOf(const artifact::Module &module) {
+  std::vector<TargetPrograms> targets;
+  if (sizeOf(module.programs()) > 0)
+    targets.push_back({&module, "cpu", module.programs(), module.functions(), nullptr});
+  for (size_t i = 0; i < sizeOf(module.devices()); ++i) {
+    const artifact::Device *device = module.devices()->Get(unsigned(i));
+    targets.push_back(
+        {&module, textOf(device->target()), device->programs(), device->functions(), device});
+  }
+  return targets;
+}
+
+TargetPrograms programsOf(const kvasir_model *model) {
+  std::vector<TargetPrograms> targets = targetsOf(moduleOf(model));
+  std::string device = infoOf(model).device; // "cpu", "cuda:0"
+  for (const TargetPrograms &target : targets)
+    if (target.target == device.substr(0, device.find(':')))
+      return target;
+  return targets.front();
+}
+
+size_t programFor(const TargetPrograms &target, double tokens) {
+  for (size_t i = 0; i < sizeOf(target.programs); ++i) {
+    uint32_t most = target.program(i).max_tokens();
     if (most == 0 || tokens <= most)
       return i;
   }
-  return sizeOf(module.programs()) - 1;
+  return sizeOf(target.programs) - 1;
 }
 
 /// The window of the caches that a row touches; 0: none.
@@ -59,27 +80,25 @@ StepCost rowCost(const artifact::Module &module, const artifact::Row &row, const
   return result;
 }
 
-StepCost stepCost(const artifact::Module &module, const StepShape &shape) {
+StepCost stepCost(const TargetPrograms &target, const StepShape &shape) {
   StepCost total;
-  const artifact::Program &program =
-      *module.programs()->Get(unsigned(programFor(module, shape.tokens)));
-  for (const artifact::Row *row : *program.rows())
-    total += rowCost(module, *row, shape);
+  for (const artifact::Row *row : *target.program(programFor(target, shape.tokens)).rows())
+    total += rowCost(*target.module, *row, shape);
   return total;
 }
 
-std::vector<PhaseGroup> groupPhases(const artifact::Module &module, size_t program,
+std::vector<PhaseGroup> groupPhases(const TargetPrograms &target, size_t program,
                                     const StepShape &shape) {
   std::vector<PhaseGroup> groups;
   std::map<uint32_t, size_t> byFunction;
-  const auto &rows = *module.programs()->Get(unsigned(program))->rows();
+  const auto &rows = *target.program(program).rows();
   for (size_t i = 0; i < rows.size(); ++i) {
     const artifact::Row &row = *rows.Get(unsigned(i));
     auto [at, isNew] = byFunction.try_emplace(row.function(), groups.size());
     if (isNew)
-      groups.push_back({module.functions()->Get(row.function())->str(), {}, {}});
+      groups.push_back({target.functionOf(row), {}, {}});
     groups[at->second].rows.push_back(i);
-    groups[at->second].cost += rowCost(module, row, shape);
+    groups[at->second].cost += rowCost(*target.module, row, shape);
   }
   return groups;
 }

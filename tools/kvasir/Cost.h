@@ -41,10 +41,29 @@ struct StepCost {
   StepCost &operator+=(const StepCost &other);
 };
 
+/// What one target runs: its programs and the names of their functions.
+struct TargetPrograms {
+  const artifact::Module *module;
+  std::string target; ///< "cpu" or that of the device, "cuda"
+  const flatbuffers::Vector<flatbuffers::Offset<artifact::Program>> *programs;
+  const flatbuffers::Vector<flatbuffers::Offset<flatbuffers::String>> *functions;
+  const artifact::Device *device; ///< null for CPUs
+
+  const artifact::Program &program(size_t index) const { return *programs->Get(unsigned(index)); }
+  std::string functionOf(const artifact::Row &row) const {
+    return textOf(functions->Get(row.function()));
+  }
+};
+
+/// Those of all targets of an artifact, the CPU's first; there is one at least.
+std::vector<TargetPrograms> targetsOf(const artifact::Module &module);
+/// Those that a loaded model runs.
+TargetPrograms programsOf(const kvasir_model *model);
+
 /// Index of the program that runs a step of this many tokens.
-size_t programFor(const artifact::Module &module, double tokens);
+size_t programFor(const TargetPrograms &target, double tokens);
 StepCost rowCost(const artifact::Module &module, const artifact::Row &row, const StepShape &shape);
-StepCost stepCost(const artifact::Module &module, const StepShape &shape);
+StepCost stepCost(const TargetPrograms &target, const StepShape &shape);
 
 /// Rows of a program that share a function, with their cost together.
 struct PhaseGroup {
@@ -52,7 +71,7 @@ struct PhaseGroup {
   std::vector<size_t> rows; ///< indices into the program's table
   StepCost cost;
 };
-std::vector<PhaseGroup> groupPhases(const artifact::Module &module, size_t program,
+std::vector<PhaseGroup> groupPhases(const TargetPrograms &target, size_t program,
                                     const StepShape &shape);
 
 /// What limits a device. Zero: not known, not counted.

@@ -77,12 +77,47 @@ static Json generationJson(const kvasir_model_info &info) {
 
 static Json codeJson(const artifact::Module &module) {
   Json list = Json::array();
-  for (const artifact::CodeObject *code : *module.code())
-    list.push_back({{"target", textOf(code->target())},
-                    {"variant", textOf(code->variant())},
-                    {"features", joinTexts(code->features())},
-                    {"bytes", code->section()->size()},
-                    {"hash", hex(code->section()->hash())}});
+  for (size_t i = 0; i < sizeOf(module.code()); ++i) {
+    const artifact::CodeObject &code = *module.code()->Get(unsigned(i));
+    list.push_back({{"target", textOf(code.target())},
+                    {"variant", textOf(code.variant())},
+                    {"features", joinTexts(code.features())},
+                    {"bytes", code.section()->size()},
+                    {"hash", hex(code.section()->hash())}});
+  }
+  for (const TargetPrograms &target : targetsOf(module))
+    for (size_t i = 0; target.device && i < sizeOf(target.device->code()); ++i) {
+      const artifact::DeviceCode &code = *target.device->code()->Get(unsigned(i));
+      list.push_back({{"target", target.target},
+                      {"variant", textOf(code.architecture())},
+                      {"features", code.ptx() ? "ptx" : "cubin"},
+                      {"bytes", code.section()->size()},
+                      {"hash", hex(code.section()->hash())}});
+    }
+  return list;
+}
+
+static Json kernelsJson(const artifact::Module &module) {
+  Json list = Json::array();
+  for (const TargetPrograms &target : targetsOf(module))
+    for (size_t i = 0; target.device && i < sizeOf(target.device->code()); ++i) {
+      const artifact::DeviceCode &code = *target.device->code()->Get(unsigned(i));
+      for (const artifact::Kernel *kernel : *code.kernels())
+        list.push_back(
+            {{"function", textOf(target.functions->Get(kernel->function()))},
+             {"code", (code.ptx() ? "PTX " : "") + textOf(code.architecture())},
+             {"threads", kernel->threads()},
+             {"registers", kernel->registers()},
+             {"shared", kernel->shared()},
+             {"dynamic_shared", kernel->dynamic_shared()},
+             {"blocks_per_sm", kernel->blocks_per_sm()},
+             {"items", format("%llu + %llu T + %llu L + %llu B",
+                              static_cast<unsigned long long>(kernel->items_constant()),
+                              static_cast<unsigned long long>(kernel->items_per_token()),
+                              static_cast<unsigned long long>(kernel->items_per_row()),
+                              static_cast<unsigned long long>(kernel->items_per_block()))},
+             {"dependent", kernel->dependent()}});
+    }
   return list;
 }
 
@@ -135,12 +170,12 @@ static Json operandsJson(const artifact::Module &module, const artifact::Row &ro
   return list;
 }
 
-static Json rowsJson(const artifact::Module &module, const artifact::Program &program) {
+static Json rowsJson(const TargetPrograms &target, const artifact::Program &program) {
   Json list = Json::array();
   for (const artifact::Row *row : *program.rows()) {
     const artifact::Cost none;
     const artifact::Cost &cost = row->cost() ? *row->cost() : none;
-    list.push_back({{"function", textOf(module.functions()->Get(row->function()))},
+    list.push_back({{"function", target.functionOf(*row)},
                     {"layer", row->layer()},
                     {"weight_bytes", cost.weight_bytes()},
                     {"bytes_per_token", cost.bytes_per_token()},
@@ -148,7 +183,7 @@ static Json rowsJson(const artifact::Module &module, const artifact::Program &pr
                     {"flops_per_token", cost.flops_per_token()},
                     {"flops_per_row", cost.flops_per_row()},
                     {"flops_per_context", cost.flops_per_context()},
-                    {"operands", operandsJson(module, *row)}});
+                    {"operands", operandsJson(*target.module, *row)}});
   }
   return list;
 }
@@ -168,13 +203,16 @@ static Json slotsJson(const artifact::Program &program) {
 
 static Json programsJson(const artifact::Module &module) {
   Json list = Json::array();
-  for (const artifact::Program *program : *module.programs())
-    list.push_back({{"name", textOf(program->name())},
-                    {"max_tokens", program->max_tokens()},
-                    {"logits_slot", program->logits_slot()},
-                    {"logits_stride", program->logits_stride()},
-                    {"slots", slotsJson(*program)},
-                    {"rows", rowsJson(module, *program)}});
+  for (const TargetPrograms &target : targetsOf(module))
+    for (const artifact::Program *program : *target.programs)
+      list.push_back({{"name", textOf(program->name())},
+                      {"target", target.target},
+                      {"max_tokens", program->max_tokens()},
+                      {"logits_slot", program->logits_slot()},
+                      {"logits_stride", program->logits_stride()},
+                      {"chosen_slot", program->chosen_slot()},
+                      {"slots", slotsJson(*program)},
+                      {"rows", rowsJson(target, *program)}});
   return list;
 }
 
@@ -195,8 +233,9 @@ static Json everything(const kvasir_model *model) {
   const artifact::Module &module = moduleOf(model);
   kvasir_model_info info = infoOf(model);
   Json functions = Json::array();
-  for (size_t i = 0; i < sizeOf(module.functions()); ++i)
-    functions.push_back(textOf(module.functions()->Get(unsigned(i))));
+  for (const TargetPrograms &target : targetsOf(module))
+    for (size_t i = 0; i < sizeOf(target.functions); ++i)
+      functions.push_back(textOf(target.functions->Get(unsigned(i))));
   Json tokenizer = {{"present", info.has_tokenizer}};
   if (info.has_tokenizer)
     tokenizer["bytes"] = module.tokenizer() ? module.tokenizer()->size() : 0;
@@ -205,6 +244,7 @@ static Json everything(const kvasir_model *model) {
   return {{"abi_version", module.abi_version()},
           {"model", modelJson(info)},
           {"code", codeJson(module)},
+          {"kernels", kernelsJson(module)},
           {"caches", cachesJson(module)},
           {"programs", programsJson(module)},
           {"functions", functions},
@@ -256,9 +296,11 @@ static void printFields(const char *title, const Json &object) {
 static void printPrograms(const Json &programs, bool slots) {
   for (const Json &program : programs) {
     printFields(("program " + program["name"].get<std::string>()).c_str(),
-                {{"max_tokens", program["max_tokens"]},
+                {{"target", program["target"]},
+                 {"max_tokens", program["max_tokens"]},
                  {"logits_slot", program["logits_slot"]},
-                 {"logits_stride", program["logits_stride"]}});
+                 {"logits_stride", program["logits_stride"]},
+                 {"chosen_slot", program["chosen_slot"]}});
     if (slots)
       printTable("slots of the arena", program["slots"]);
     else
@@ -267,14 +309,16 @@ static void printPrograms(const Json &programs, bool slots) {
 }
 
 static const std::vector<std::string> tableNames = {
-    "model",   "code",      "caches",        "phases",     "slots",     "functions",
-    "weights", "tokenizer", "chat-template", "generation", "provenance"};
+    "model",     "code",    "kernels",   "caches",        "phases",     "slots",
+    "functions", "weights", "tokenizer", "chat-template", "generation", "provenance"};
 
 static void print(const Json &data, const std::set<std::string> &wanted) {
   if (wanted.count("model"))
     printFields("model", data["model"]);
   if (wanted.count("code"))
     printTable("code", data["code"]);
+  if (wanted.count("kernels"))
+    printTable("kernels", data["kernels"]);
   if (wanted.count("caches"))
     printTable("caches", data["caches"]);
   if (wanted.count("phases"))
@@ -314,13 +358,14 @@ static int inspect(const Options &options) {
     return exitSuccess;
   }
   print(data, {"model", "code", "tokenizer", "generation", "provenance"});
-  Table table({"<program", "phases", "functions", "slots"});
+  Table table({"<program", "<target", "phases", "functions", "slots"});
   for (const Json &program : data["programs"]) {
     std::set<std::string> functions;
     for (const Json &row : program["rows"])
       functions.insert(row["function"].get<std::string>());
-    table.add({program["name"].get<std::string>(), std::to_string(program["rows"].size()),
-               std::to_string(functions.size()), std::to_string(program["slots"].size())});
+    table.add({program["name"].get<std::string>(), program["target"].get<std::string>(),
+               std::to_string(program["rows"].size()), std::to_string(functions.size()),
+               std::to_string(program["slots"].size())});
   }
   std::printf("programs (%zu), weights (%zu), caches (%zu): --all or --table "
               "shows them\n",

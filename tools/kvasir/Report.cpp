@@ -15,6 +15,7 @@ using Json = nlohmann::ordered_json;
 namespace {
 struct Options {
   std::string model;
+  std::string target;
   std::string device = "measured";
   std::vector<int> requests;
   std::vector<int> contexts;
@@ -24,7 +25,7 @@ struct Options {
 };
 } // namespace
 
-std::vector<CeilingRow> ceilings(const artifact::Module &module, const Device &device,
+std::vector<CeilingRow> ceilings(const TargetPrograms &target, const Device &device,
                                  const std::vector<int> &requests,
                                  const std::vector<int> &contexts) {
   std::vector<CeilingRow> rows;
@@ -34,7 +35,7 @@ std::vector<CeilingRow> ceilings(const artifact::Module &module, const Device &d
       CeilingRow row;
       row.requests = count;
       row.context = context;
-      row.cost = stepCost(module, shape);
+      row.cost = stepCost(target, shape);
       row.ceiling = ceilingOf(row.cost, device);
       if (row.ceiling.seconds > 0)
         row.tokensPerSecond = count / row.ceiling.seconds;
@@ -90,10 +91,10 @@ static void printPlan(const kvasir_memory_plan &plan) {
   table.print(stdout);
 }
 
-static Json phasesJson(const artifact::Module &module, const StepShape &shape) {
+static Json phasesJson(const TargetPrograms &target, const StepShape &shape) {
   Json list = Json::array();
-  size_t program = programFor(module, shape.tokens);
-  for (const PhaseGroup &group : groupPhases(module, program, shape))
+  size_t program = programFor(target, shape.tokens);
+  for (const PhaseGroup &group : groupPhases(target, program, shape))
     list.push_back({{"function", group.function},
                     {"rows", group.rows.size()},
                     {"weight_bytes", group.cost.weightBytes},
@@ -103,11 +104,12 @@ static Json phasesJson(const artifact::Module &module, const StepShape &shape) {
   return list;
 }
 
-static void printPhases(const artifact::Module &module, const StepShape &shape) {
-  size_t program = programFor(module, shape.tokens);
-  double all = stepCost(module, shape).bytes();
-  std::printf("phases of program %s: %.0f token%s at context %.0f\n",
-              textOf(module.programs()->Get(unsigned(program))->name()).c_str(), shape.tokens,
+static void printPhases(const TargetPrograms &target, const StepShape &shape) {
+  size_t program = programFor(target, shape.tokens);
+  double all = stepCost(target, shape).bytes();
+  std::printf("phases of program %s%s: %.0f token%s at context %.0f\n",
+              textOf(target.program(program).name()).c_str(),
+              target.device ? (" for " + target.target).c_str() : "", shape.tokens,
               shape.tokens == 1 ? "" : "s", shape.context);
   Table table({"<phase", "times", "weights", "KV cache", "other", "FLOPs", "share of bytes"});
   auto row = [&](const std::string &name, size_t times, const StepCost &cost) {
@@ -116,12 +118,60 @@ static void printPhases(const artifact::Module &module, const StepShape &shape) 
                format("%.1f %%", all > 0 ? 100 * cost.bytes() / all : 0)});
   };
   size_t times = 0;
-  for (const PhaseGroup &group : groupPhases(module, program, shape)) {
+  for (const PhaseGroup &group : groupPhases(target, program, shape)) {
     row(group.function, group.rows.size(), group.cost);
     times += group.rows.size();
   }
-  row("step", times, stepCost(module, shape));
+  row("step", times, stepCost(target, shape));
   table.print(stdout);
+}
+
+static Json kernelsJson(const TargetPrograms &target) {
+  Json list = Json::array();
+  for (size_t i = 0; target.device && i < sizeOf(target.device->code()); ++i) {
+    const artifact::DeviceCode &code = *target.device->code()->Get(unsigned(i));
+    for (const artifact::Kernel *kernel : *code.kernels())
+      if (!code.ptx())
+        list.push_back({{"function", textOf(target.functions->Get(kernel->function()))},
+                        {"architecture", textOf(code.architecture())},
+                        {"threads", kernel->threads()},
+                        {"registers", kernel->registers()},
+                        {"shared", kernel->shared() + kernel->dynamic_shared()},
+                        {"blocks_per_sm", kernel->blocks_per_sm()}});
+  }
+  return list;
+}
+
+/// What each kernel takes of a multiprocessor, by its assembler.
+static void printKernels(const TargetPrograms &target) {
+  if (!target.device)
+    return;
+  Json kernels = kernelsJson(target);
+  std::printf("kernels for %s%s\n", target.target.c_str(),
+              kernels.empty() ? ": PTX alone, the driver assembles it" : "");
+  if (kernels.empty())
+    return;
+  Table table({"<kernel", "<architecture", "threads", "registers", "shared", "blocks/SM"});
+  for (const Json &kernel : kernels) {
+    auto number = [&](const char *key) { return std::to_string(kernel[key].get<uint64_t>()); };
+    table.add({kernel["function"].get<std::string>(), kernel["architecture"].get<std::string>(),
+               number("threads"), number("registers"), number("shared"), number("blocks_per_sm")});
+  }
+  table.print(stdout);
+}
+
+/// The target that was asked for; without a name, the one that the model runs on.
+static TargetPrograms chooseTarget(const kvasir_model *model, const std::string &name) {
+  if (name.empty())
+    return programsOf(model);
+  std::string all;
+  for (const TargetPrograms &target : targetsOf(moduleOf(model))) {
+    if (target.target == name)
+      return target;
+    all += (all.empty() ? "" : ", ") + target.target;
+  }
+  fail(exitUsage, format("--target: the artifact has no code for '%s'; expected one of %s",
+                         name.c_str(), all.c_str()));
 }
 
 static Json ceilingJson(const Device &device, const std::vector<CeilingRow> &rows) {
@@ -198,10 +248,10 @@ static int report(Options options) {
   kvasir_model_info info = infoOf(model.get());
   settle(options, info);
   Device device = findDevice(options.device);
-  const artifact::Module &module = moduleOf(model.get());
+  TargetPrograms target = chooseTarget(model.get(), options.target);
   kvasir_memory_plan plan = planFor(model.get(), options);
   StepShape shape{1, 1, double(options.contexts[0])};
-  auto rows = ceilings(module, device, options.requests, options.contexts);
+  auto rows = ceilings(target, device, options.requests, options.contexts);
   // Another device is judged by its own memory.
   if (device.memory > 0) {
     plan.available_bytes = uint64_t(device.memory);
@@ -209,7 +259,8 @@ static int report(Options options) {
   }
   if (options.json) {
     printJson({{"memory", planJson(plan)},
-               {"phases", phasesJson(module, shape)},
+               {"phases", phasesJson(target, shape)},
+               {"kernels", kernelsJson(target)},
                {"ceiling", ceilingJson(device, rows)}},
               true);
     return exitSuccess;
@@ -219,7 +270,8 @@ static int report(Options options) {
               formatCount(double(info.parameters)).c_str(), info.weight_type,
               *info.kv_type ? info.kv_type : "no");
   printPlan(plan);
-  printPhases(module, shape);
+  printPhases(target, shape);
+  printKernels(target);
   printCeilings(device, rows);
   return exitSuccess;
 }
@@ -231,6 +283,9 @@ void addReport(CLI::App &app, Action &action) {
   auto *model = sub->add_option("model", options->model, "Artifact");
   sub->add_option("--device", options->device,
                   "measured (this machine, default) or a name of --devices");
+  sub->add_option(
+      "--target", options->target,
+      "cpu or cuda: whose phases, of an artifact for several (default: what runs here)");
   sub->add_flag("--devices", options->devices, "List the devices and stop");
   sub->add_option("--requests", options->requests, "Requests decoded at once, such as 1,8")
       ->delimiter(',')
@@ -240,7 +295,7 @@ void addReport(CLI::App &app, Action &action) {
       ->check(wholeNumber(1));
   sub->add_option("--threads", options->threads, "Worker threads of the memory plan; 0: all cores")
       ->check(wholeNumber(0, 1024));
-  sub->add_flag("--json", options->json, "One object: memory, phases, ceiling");
+  sub->add_flag("--json", options->json, "One object: memory, phases, kernels, ceiling");
   sub->footer("Examples:\n"
               "  kvasir report llama.kvasir\n"
               "  kvasir report llama.kvasir --device h200 --requests 1,8,64"

@@ -16,7 +16,7 @@ struct CeilingRow {
 };
 
 /// One row for each pair, contexts outermost.
-std::vector<CeilingRow> ceilings(const artifact::Module &module, const Device &device,
+std::vector<CeilingRow> ceilings(const TargetPrograms &target, const Device &device,
                                  const std::vector<int> &requests,
                                  const std::vector<int> &contexts);
 

@@ -8,6 +8,7 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -25,13 +26,41 @@ struct CodeObjectInput {
   std::vector<uint8_t> bytes;
 };
 
+/// What a kernel needs and how it is launched (Module.fbs, table Kernel). 0: not known.
+struct KernelInput {
+  std::string name;
+  int64_t threads = 0, dynamicShared = 0;
+  std::array<int64_t, 4> items =
+      {}; ///< constant, per token, per row of logits, per attention block
+  int64_t registers = 0, shared = 0, blocks = 0;
+  bool dependent = false;
+};
+
+/// The kernels of one architecture: a cubin, or PTX with a zero behind it.
+struct DeviceCodeInput {
+  std::string architecture; ///< "sm_90"
+  bool ptx = false;
+  std::vector<uint8_t> bytes;
+  std::vector<KernelInput> kernels; ///< one for each step.phase, in any order
+};
+
+/// Programs for devices of a kind, and their code, oldest architecture first, PTX last.
+struct DeviceInput {
+  std::string target;    ///< "cuda"
+  mlir::ModuleOp module; ///< after phase `lower`, in the context of the other modules
+  std::vector<DeviceCodeInput> code;
+};
+
 struct PackageOptions {
   /// Upper bounds; 0 contexts means that of the module's `llm.model`.
   uint32_t maxContext = 0;
   uint32_t maxRequests = 1;
   uint32_t maxStepTokens = 1;
 
+  /// Of the module's programs, for CPUs; none: the artifact is for devices only, and of the module
+  /// its facts about the model are taken.
   std::vector<CodeObjectInput> codeObjects;
+  std::vector<DeviceInput> devices;
   /// The compiled tokenizer (Tokenizer.fbs); empty: `tokenizerMissing` says
   /// why.
   std::vector<uint8_t> tokenizer;
@@ -63,6 +92,7 @@ struct PackageResult {
 
 /// Writes the artifact of a module after phase `lower`: `llm.weight` ops with
 /// layouts, `kv.cache` ops of paged type, `step.phase` and `step.program` ops.
+/// A weight or cache that several targets read in the same layout is there once.
 /// Same module, options and inputs: same bytes. The file appears under its name
 /// when it is complete; after an error, whatever was there before is there.
 llvm::Expected<PackageResult> writeArtifact(mlir::ModuleOp module, const PackageOptions &options,

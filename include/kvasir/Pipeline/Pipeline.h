@@ -30,6 +30,7 @@ std::string phaseNames();
 /// What code is made for: "cpu", "cuda:" and architectures ("cuda:sm_80+sm_90"), or "emulate:" and
 /// the same, kernels of these architectures that run on the host.
 struct Target {
+  std::string name;                       ///< all of it
   std::string kind;                       ///< what stands before the colon
   std::vector<std::string> architectures; ///< empty for a CPU
 
@@ -39,6 +40,10 @@ struct Target {
 
 /// Reads the name of a target. An error lists what there is.
 llvm::Expected<Target> parseTarget(llvm::StringRef text);
+
+/// Reads the names of targets that one artifact is for, separated by commas: cpu and cuda, each
+/// once, or one target of any kind.
+llvm::Expected<std::vector<Target>> parseTargets(llvm::StringRef text);
 
 struct PipelineOptions {
   /// What code is made for, see `Target`.

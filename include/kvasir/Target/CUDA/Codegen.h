@@ -8,6 +8,7 @@
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "llvm/Support/Error.h"
 
+#include <array>
 #include <cstdint>
 
 namespace llvm {
@@ -28,8 +29,28 @@ struct KernelResources {
 
 struct Cubin {
   std::vector<uint8_t> bytes;
+  std::string ptx; ///< that was assembled: kernels may have been given more registers
   std::vector<KernelResources> kernels;
 };
+
+/// How a kernel is launched.
+struct KernelLaunch {
+  std::string name;
+  int64_t threads = 0;       ///< of a block
+  int64_t dynamicShared = 0; ///< bytes
+  std::array<int64_t, 4> items =
+      {};                 ///< constant, per token, per row of logits, per attention block
+  bool dependent = false; ///< has griddepcontrol.wait
+};
+
+/// The kernels of a module of the LLVM and NVVM dialects, by their attributes.
+llvm::Expected<std::vector<KernelLaunch>> kernelLaunches(mlir::gpu::GPUModuleOp module);
+
+/// Blocks that a multiprocessor holds at once; 0: it cannot have one. `registers` of a thread,
+/// `shared` bytes of a block, static and dynamic. With code for sm_80 that of 8.0, although 8.6 and
+/// 8.9 hold fewer.
+int64_t blocksPerMultiprocessor(const Architecture &architecture, int64_t threads,
+                                int64_t registers, int64_t shared);
 
 /// Translates and optimizes. Fast-math flags that change results are refused.
 llvm::Expected<std::unique_ptr<llvm::Module>> translateKernels(mlir::gpu::GPUModuleOp module,
@@ -41,6 +62,9 @@ llvm::Expected<std::string> emitPTX(const llvm::Module &module, const Architectu
 
 /// The ptxas to use: `path`, or for an empty one that of PATH or of /usr/local/cuda.
 llvm::Expected<std::string> findPtxas(llvm::StringRef path);
+
+/// Its version: "V13.0.88".
+llvm::Expected<std::string> ptxasVersion(llvm::StringRef ptxas);
 
 /// Runs ptxas. A kernel that spills, or that needs more shared memory than a block can have, is an
 /// error that names it.

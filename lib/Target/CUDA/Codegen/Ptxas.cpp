@@ -115,6 +115,37 @@ static bool giveRegisters(std::string &ptx, llvm::ArrayRef<KernelResources> kern
   return changed;
 }
 
+/// What a program prints; an error if it fails.
+static llvm::Expected<std::string> execute(llvm::ArrayRef<llvm::StringRef> arguments,
+                                           const TemporaryFile &messages) {
+  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), messages.path.str(),
+                                                messages.path.str()};
+  std::string problem;
+  int status = llvm::sys::ExecuteAndWait(arguments.front(), arguments, std::nullopt, redirects, 0,
+                                         0, &problem);
+  std::string text = contentsOf(messages.path);
+  if (status != 0)
+    return llvm::createStringError("'" + arguments.front().str() +
+                                   "' failed: " + (problem.empty() ? text : problem));
+  return text;
+}
+
+llvm::Expected<std::string> ptxasVersion(llvm::StringRef ptxas) {
+  TemporaryFile messages;
+  if (llvm::Error error = messages.create("txt"))
+    return std::move(error);
+  auto text = execute({ptxas, "--version"}, messages);
+  if (!text)
+    return text.takeError();
+  // "Cuda compilation tools, release 13.0, V13.0.88"
+  llvm::StringRef version = llvm::StringRef(*text).split("release ").second.split(", ").second;
+  version = version.take_while([](char c) { return !llvm::isSpace(c); });
+  if (!version.starts_with("V"))
+    return llvm::createStringError("'" + ptxas.str() +
+                                   "' does not say its version; expected NVIDIA's ptxas");
+  return version.str();
+}
+
 /// One run of ptxas; what it says of kernels is not judged.
 static llvm::Expected<Cubin> runPtxas(llvm::StringRef ptx, const Architecture &architecture,
                                       llvm::StringRef ptxas) {
@@ -133,18 +164,12 @@ static llvm::Expected<Cubin> runPtxas(llvm::StringRef ptx, const Architecture &a
     }
   }
   std::string target = "--gpu-name=" + architecture.name;
-  llvm::SmallVector<llvm::StringRef> arguments = {ptxas,  "-v",        "-O3", "--fmad=false",
-                                                  target, source.path, "-o",  object.path};
-  std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), messages.path.str(),
-                                                messages.path.str()};
-  std::string problem;
-  int status = llvm::sys::ExecuteAndWait(ptxas, arguments, std::nullopt, redirects, 0, 0, &problem);
-  std::string text = contentsOf(messages.path);
-  if (status != 0)
-    return llvm::createStringError("'" + ptxas.str() + "' failed for " + architecture.name + ": " +
-                                   (problem.empty() ? text : problem));
+  auto text = execute({ptxas, "-v", "-O3", "--fmad=false", target, source.path, "-o", object.path},
+                      messages);
+  if (!text)
+    return llvm::joinErrors(llvm::createStringError(architecture.name + ":"), text.takeError());
   Cubin cubin;
-  cubin.kernels = parseResources(text);
+  cubin.kernels = parseResources(*text);
   std::string bytes = contentsOf(object.path);
   cubin.bytes.assign(bytes.begin(), bytes.end());
   return cubin;
@@ -160,6 +185,7 @@ llvm::Expected<Cubin> assemble(llvm::StringRef ptx, const Architecture &architec
     return cubin.takeError();
   if (llvm::Error error = checkResources(cubin->kernels, architecture))
     return std::move(error);
+  cubin->ptx = std::move(text);
   return cubin;
 }
 
