@@ -173,6 +173,10 @@ CUresult Driver::runKernel(const Kernel &kernel) {
   for (size_t i = 1; i < kernel.parameters.size(); ++i) {
     operands.push_back(reinterpret_cast<void *>(kernel.parameters[i]));
     extents.push_back(extentOf(kernel.parameters[i]));
+    // No buffer reaches into the step's arguments, which kernels read before they wait for others.
+    if (kernel.parameters[i] < kernel.parameters[0])
+      extents.back().bytes =
+          std::min<uint64_t>(extents.back().bytes, kernel.parameters[0] - kernel.parameters[i]);
   }
   const Module &module = *kernel.function->module;
   kvasir_checked_row row = {module.checker, extents.data()};
