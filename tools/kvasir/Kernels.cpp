@@ -232,7 +232,10 @@ llvm::Expected<DeviceInput> compileKernels(mlir::ModuleOp module, const CompileO
     if (!job.cubin.empty())
       device.code.push_back(
           {job.architecture->name, /*ptx=*/false, std::move(job.cubin), job.kernels});
-  device.code.push_back(asPTX(jobs->back()));
+  // What runs on newer devices too is enough of the newest, unless there is nothing else.
+  for (KernelJob &job : ptxas.empty() ? llvm::MutableArrayRef<KernelJob>(*jobs)
+                                      : llvm::MutableArrayRef<KernelJob>(*jobs).take_back())
+    device.code.push_back(asPTX(job));
   return device;
 }
 

@@ -15,7 +15,7 @@ llvm::Error emitKernels(mlir::ModuleOp module, const CompileOptions &options,
                         CompileOutcome &outcome);
 
 /// The code of all architectures, side by side: cubins, oldest first, and PTX of the newest; with
-/// `options.ptxas` none PTX alone. Their kernels are gone from `module` afterwards.
+/// `options.ptxas` none PTX of each. Their kernels are gone from `module` afterwards.
 llvm::Expected<DeviceInput> compileKernels(mlir::ModuleOp module, const CompileOptions &options);
 
 /// The assembler that `options` mean and its version: "ptxas V13.0.88"; empty for none.
