@@ -35,10 +35,10 @@ extern "C" {
  * Threads     A const kvasir_model * may be used by any number of threads. Engine functions may be
  *             called from any thread; steps and forwards of one engine run one at a time (a second
  *             caller waits). A sequence and a detokenizer belong to one thread at a time.
- * Results     What a request produces depends on the artifact, its CPU variant and the request
- *             alone: not on other requests, on chunking, on the number of threads or on preemption.
- * Trust       An artifact holds native code that runs in this process: load only what you would
- *             execute. */
+ * Results     What a request produces depends on the artifact, its CPU variant or the architecture
+ * of the GPU, and the request alone: not on other requests, on chunking, on the number of threads
+ * or on preemption. Trust       An artifact holds native code that runs in this process: load only
+ * what you would execute. */
 
 #define KVASIR_VERSION_MAJOR 0
 #define KVASIR_VERSION_MINOR 1
@@ -95,8 +95,10 @@ typedef struct kvasir_model_options {
 KVASIR_API void kvasir_model_options_init(kvasir_model_options *options);
 
 /* Maps the artifact at `path`, checks header, module table, tokenizer and code by hash and every
- * offset in them, and loads the code for this machine. Weights are mapped, not read. `options` may
- * be NULL. The file must not be written to while the model lives. */
+ * offset in them, and loads the code for this machine or finds the device. Weights are mapped, not
+ * read. An artifact for devices that are not there is loaded as long as none is named: it can be
+ * described, and its engines are refused with what is missing. `options` may be NULL. The file must
+ * not be written to while the model lives. */
 KVASIR_API kvasir_error *kvasir_model_load(const char *path, const kvasir_model_options *options,
                                            kvasir_model **model);
 /* One more reference; returns `model`. Each needs its kvasir_model_free. */
@@ -249,7 +251,8 @@ typedef struct kvasir_memory_plan {
   uint64_t kv_pages;
   uint64_t kv_bytes;        /* kv_pages * kv_page_bytes */
   uint64_t total_bytes;     /* weights + workspace + step + KV */
-  uint64_t available_bytes; /* what it is compared with: memory_bytes or the machine's */
+  uint64_t available_bytes; /* what it is compared with: memory_bytes or what the machine or the
+                               device has free; UINT64_MAX: the device is not there */
   bool fits;
   uint64_t host_bytes; /* on a device, besides: pinned memory of the machine for a step's arguments
                           and results; else 0 */
@@ -340,7 +343,7 @@ KVASIR_API void kvasir_engine_cancel(kvasir_engine *engine, uint64_t request);
 
 /* Runs one step of whatever is due: tokens of requests that are decoding first, then chunks of
  * prompts in the order of submission. *more says whether work remains. Without work it returns at
- * once. */
+ * once. After an error of a device every later step and forward of the engine fails with it. */
 KVASIR_API kvasir_error *kvasir_engine_step(kvasir_engine *engine, bool *more);
 
 typedef enum kvasir_event_kind {

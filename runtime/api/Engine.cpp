@@ -224,7 +224,7 @@ kvasir_error *kvasir_engine_forward(kvasir_engine *engine, const kvasir_forward_
       sequences.push_back(items[i].sequence->sequence.get());
     }
     kvasir_logits result = {};
-    Status status = engine->engine->forward({items, count}, sequences, &result);
+    Status status = engine->engine->forward({items, count}, sequences, logits ? &result : nullptr);
     return !status || !logits ? status : writeStruct(result, logits);
   });
 }

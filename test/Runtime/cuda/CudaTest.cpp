@@ -162,6 +162,67 @@ TEST_F(Cuda, ForwardsGiveTheLogitsOfEveryChunking) {
   }
 }
 
+TEST_F(Cuda, ForwardsWithoutLogitsCopyNone) {
+  load();
+  EngineHandle engine = makeEngine(model, engineOptions());
+  kvasir_sequence *made = nullptr;
+  ASSERT_OK(kvasir_sequence_create(engine.get(), 64, &made));
+  SequenceHandle sequence(made);
+  std::vector<int32_t> ids = somePrompt(3, 9);
+  kvasir_forward_item item = {sequence.get(), ids.data(), 9, KVASIR_ROWS_LAST};
+  ASSERT_OK(kvasir_engine_forward(engine.get(), &item, 1, nullptr));
+  EXPECT_EQ(calls("cuMemcpyDtoHAsync"), 0u);
+}
+
+TEST_F(Cuda, AnyThreadMayStep) {
+  load();
+  EngineHandle engine = makeEngine(model, engineOptions());
+  std::vector<int32_t> prompt = somePrompt(4, 20);
+  uint64_t request = submit(engine, prompt, requestOptions(5));
+  ASSERT_OK(kvasir_engine_start(engine.get()));
+  std::map<uint64_t, Answer> answers;
+  while (answers[request].reason == KVASIR_FINISH_NONE && kvasir_engine_wait(engine.get(), 60))
+    collect(engine.get(), answers);
+  ASSERT_OK(kvasir_engine_stop(engine.get()));
+  EXPECT_EQ(answers[request].ids, toyGreedy(config, prompt, 5));
+}
+
+TEST_F(Cuda, EnginesOfOneModelShareItsCode) {
+  load();
+  std::map<uint64_t, Answer> answers[2];
+  EngineHandle engines[] = {makeEngine(model, engineOptions()), makeEngine(model, engineOptions())};
+  model.reset();
+  std::vector<int32_t> prompt = somePrompt(5, 10);
+  for (int i = 0; i < 2; ++i) {
+    uint64_t request = submit(engines[i], prompt, requestOptions(4));
+    drain(engines[i].get(), answers[i]);
+    EXPECT_EQ(answers[i][request].ids, toyGreedy(config, prompt, 4));
+    engines[i].reset();
+  }
+  EXPECT_EQ(calls("cuModuleLoadDataEx"), 1u);
+  EXPECT_EQ(calls("cuMemAlloc"), 2u);
+}
+
+TEST_F(Cuda, PagesThatRunOutArePreempted) {
+  load();
+  kvasir_engine_options options = engineOptions();
+  options.kv_tokens = 256;
+  EngineHandle engine = makeEngine(model, options);
+  std::map<uint64_t, std::vector<int32_t>> expected;
+  for (uint32_t i = 0; i < 4; ++i) {
+    std::vector<int32_t> prompt = somePrompt(i, 40);
+    expected[submit(engine, prompt, requestOptions(60))] = toyGreedy(config, prompt, 60);
+  }
+  std::map<uint64_t, Answer> answers;
+  drain(engine.get(), answers);
+  int32_t preemptions = 0;
+  for (const auto &[request, ids] : expected) {
+    EXPECT_EQ(answers[request].ids, ids);
+    preemptions += answers[request].preemptions;
+  }
+  EXPECT_GT(preemptions, 0);
+}
+
 TEST_F(Cuda, StepsTakeNothing) {
   load();
   EngineHandle engine = makeEngine(model, engineOptions());
@@ -271,6 +332,14 @@ TEST_F(Cuda, WithoutADeviceTheCpuIsTaken) {
   EXPECT_STREQ(info().variant, "cuda");
   EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_UNAVAILABLE,
                  "the artifact has code for cuda only, which does not run here: cuInit");
+}
+
+TEST_F(Cuda, DevicesThatTheRuntimeDoesNotKnowArePassedOver) {
+  auto rename = [](kvasir::artifact::ModuleT &module) { module.devices[0]->target = "rocm"; };
+  ASSERT_OK(tryLoad(nullptr, rename));
+  EXPECT_STREQ(info().device, "cpu");
+  EXPECT_STREQ(info().device_passed_over, "this runtime does not know rocm");
+  EXPECT_REFUSED(tryLoad("rocm", rename), KVASIR_INVALID_ARGUMENT, "unknown device 'rocm'");
 }
 
 TEST_F(Cuda, DriversThatAreTooOldAreNamed) {
