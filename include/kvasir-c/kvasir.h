@@ -152,6 +152,11 @@ typedef struct kvasir_model_info {
 /* Fills `info` (struct_size set by the caller). Pointers live as long as the model. */
 KVASIR_API kvasir_error *kvasir_model_get_info(const kvasir_model *model, kvasir_model_info *info);
 
+/* Measures the memory of the model's device: bytes per second, read and written together, of copies
+ * inside it. Takes up to 2 GiB of its memory for a moment. KVASIR_UNSUPPORTED for the CPU. */
+KVASIR_API kvasir_error *kvasir_model_measure_bandwidth(const kvasir_model *model,
+                                                        double *bytes_per_second);
+
 /* The module table (FlatBuffers, schema kvasir/Artifact/Module.fbs) and the whole mapped file.
  * Both live as long as the model. */
 KVASIR_API const void *kvasir_model_table(const kvasir_model *model, size_t *size);

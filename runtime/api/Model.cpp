@@ -129,6 +129,17 @@ kvasir_error *kvasir_model_get_info(const kvasir_model *model, kvasir_model_info
   });
 }
 
+kvasir_error *kvasir_model_measure_bandwidth(const kvasir_model *model, double *bytes_per_second) {
+  return guarded([&]() -> Status {
+    if (!model || !bytes_per_second)
+      return nullArgument(model ? "bytes_per_second" : "model");
+    Result<double> measured = model->model->device().measureBandwidth();
+    if (measured)
+      *bytes_per_second = *measured;
+    return measured.status();
+  });
+}
+
 const void *kvasir_model_table(const kvasir_model *model, size_t *size) {
   if (!model)
     return nullptr;

@@ -5,7 +5,7 @@ add_library(kvasir_runtime STATIC
   artifact/Artifact.cpp artifact/Check.cpp artifact/MappedFile.cpp artifact/Resident.cpp
   batch/Engine.cpp batch/Forward.cpp batch/KvCache.cpp batch/Request.cpp batch/Scheduler.cpp
   batch/StepBuilder.cpp batch/StepRunner.cpp batch/StopMatcher.cpp
-  cuda/Code.cpp cuda/Context.cpp cuda/CudaDevice.cpp cuda/CudaExecutor.cpp cuda/Driver.cpp cuda/Platform.cpp
+  cuda/Bandwidth.cpp cuda/Code.cpp cuda/Context.cpp cuda/CudaDevice.cpp cuda/CudaExecutor.cpp cuda/Driver.cpp cuda/Platform.cpp
   cuda/Programs.cpp cuda/StepBlock.cpp cuda/Weights.cpp
   device/Choose.cpp
   loader/CodeObject.cpp loader/CpuFeatures.cpp

@@ -130,6 +130,7 @@ struct CUDA_MEMCPY3D {
   X(cuMemFreeHost, cuMemFreeHost, (void *))                                                        \
   X(cuMemcpyHtoDAsync, cuMemcpyHtoDAsync_v2, (CUdeviceptr, const void *, size_t, CUstream))        \
   X(cuMemcpyDtoHAsync, cuMemcpyDtoHAsync_v2, (void *, CUdeviceptr, size_t, CUstream))              \
+  X(cuMemcpyDtoDAsync, cuMemcpyDtoDAsync_v2, (CUdeviceptr, CUdeviceptr, size_t, CUstream))         \
   X(cuMemsetD8Async, cuMemsetD8Async, (CUdeviceptr, unsigned char, size_t, CUstream))              \
   X(cuStreamCreate, cuStreamCreate, (CUstream *, unsigned int))                                    \
   X(cuStreamDestroy, cuStreamDestroy_v2, (CUstream))                                               \

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "cuda/CudaDevice.h"
 
+#include "cuda/Bandwidth.h"
 #include "cuda/CudaExecutor.h"
 
 namespace kvasir::rt::cuda {
@@ -84,6 +85,15 @@ Result<std::unique_ptr<StepExecutor>> CudaDevice::createExecutor(const MemoryPla
   if (Status s = loadOnce(); !s)
     return s;
   return CudaExecutor::create(*this, plan, config);
+}
+
+Result<double> CudaDevice::measureBandwidth() const {
+  if (Status s = loadOnce(); !s)
+    return s;
+  Current current(*primary);
+  if (Status s = current.status(); !s)
+    return s;
+  return cuda::measureBandwidth(*primary);
 }
 
 } // namespace kvasir::rt::cuda

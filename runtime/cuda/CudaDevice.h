@@ -22,8 +22,9 @@ public:
   Result<PlanTarget> planTarget() const override;
   Result<std::unique_ptr<StepExecutor>> createExecutor(const MemoryPlan &plan,
                                                        const EngineConfig &config) const override;
+  Result<double> measureBandwidth() const override;
 
-  // After the first of the two functions above has succeeded.
+  // After one of these has succeeded.
   const Context &context() const { return *primary; }
   const artifact::Module &module() const { return artifact.module(); }
   const Artifact &file() const { return artifact; }

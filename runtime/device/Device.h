@@ -33,6 +33,11 @@ public:
   virtual Result<std::unique_ptr<StepExecutor>>
   createExecutor(const MemoryPlan &plan, const EngineConfig &config) const = 0;
 
+  /// Bytes per second that its memory moves, read and written together. Takes memory for a moment.
+  virtual Result<double> measureBandwidth() const {
+    return error(Code::unsupported, "the bandwidth of " + ownName + " is not measured here");
+  }
+
 protected:
   std::string ownName, ownProduct, ownVariant;
   uint64_t ownMemory = 0;

@@ -207,8 +207,11 @@ Json Bench::prefill(int tokens) {
 }
 
 double Bench::readBandwidth() {
-  if (!isOnCpu(info)) // the machine's memory says nothing about a device's
-    return 0;
+  double bandwidth = 0;
+  if (!isOnCpu(info)) {
+    check(kvasir_model_measure_bandwidth(model, &bandwidth));
+    return bandwidth;
+  }
   MeasureOptions measure;
   measure.threads = options.threads;
   measure.flops = false;
@@ -395,7 +398,8 @@ void addBench(CLI::App &app, Action &action) {
       "  kvasir bench llama.kvasir --context 16,1024 --plot bench.svg\n"
       "  kvasir bench llama.kvasir --json > bench.json\n"
       "\n"
-      "Bandwidth: wide reads over 1 GiB by all threads, before and after. int8 peak: 8-bit\n"
+      "Bandwidth: wide reads over 1 GiB by all threads, before and after; of a GPU, copies inside\n"
+      "its memory, bytes read and written together. int8 peak: 8-bit\n"
       "multiply-adds into 32-bit sums, in registers, by all threads; vpdpbusd where the\n"
       "processor has it, else vpmaddubsw and vpmaddwd. A multiply-add is two operations.");
   sub->callback([=, &action] {

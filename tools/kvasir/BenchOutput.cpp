@@ -71,10 +71,12 @@ void printBench(const Json &result) {
   std::printf("%s on %s", result["file"].get<std::string>().c_str(),
               result["place"].get<std::string>().c_str());
   if (result["device"] == "cpu")
-    std::printf(", %d threads; reads %s/s before, %s/s after", result["threads"].get<int>(),
-                formatBytes(result["read_bandwidth_before"].get<double>()).c_str(),
-                formatBytes(result["read_bandwidth_after"].get<double>()).c_str());
-  std::printf("\n");
+    std::printf(", %d threads; reads", result["threads"].get<int>());
+  else
+    std::printf("; copies");
+  std::printf(" %s/s before, %s/s after\n",
+              formatBytes(result["read_bandwidth_before"].get<double>()).c_str(),
+              formatBytes(result["read_bandwidth_after"].get<double>()).c_str());
   if (double peak = result["int8_peak"].get<double>(); peak > 0)
     std::printf("int8 peak %sOP/s (%s)\n", formatFlops(peak).c_str(),
                 result["int8_instruction"].get<std::string>().c_str());

@@ -289,6 +289,22 @@ TEST_F(Cuda, ProfilesGiveTheTimeOfEachKernel) {
   EXPECT_EQ(calls("cuGraphLaunch"), 0u);
 }
 
+TEST_F(Cuda, TheBandwidthOfItsMemoryIsMeasured) {
+  setDriver("memory=8000000");
+  load();
+  double bandwidth = 0;
+  ASSERT_OK(kvasir_model_measure_bandwidth(model.get(), &bandwidth));
+  EXPECT_GT(bandwidth, 1e6);
+  EXPECT_EQ(calls("cuMemcpyDtoDAsync"), 6u);
+  setDriver("memory=8000000,fail=cuMemcpyDtoDAsync:2:700");
+  load();
+  EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_INTERNAL,
+                 "cuMemcpyDtoDAsync: CUDA_ERROR_ILLEGAL_ADDRESS");
+  load("cpu");
+  EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_UNSUPPORTED,
+                 "the bandwidth of cpu is not measured here");
+}
+
 TEST_F(Cuda, WeightsAreCopiedWithProgress) {
   config.vocab = 96;
   load();

@@ -224,6 +224,17 @@ CUresult cuMemcpyDtoHAsync_v2(void *target, CUdeviceptr source, size_t bytes, CU
   });
   return CUDA_SUCCESS;
 }
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr target, CUdeviceptr source, size_t bytes,
+                              CUstream stream) {
+  FAKE_ENTER("cuMemcpyDtoDAsync");
+  if (!driver().isDeviceRange(target, bytes) || !driver().isDeviceRange(source, bytes))
+    return driver().misuse("a copy outside of device memory");
+  object<Stream>(stream)->waiting.push_back([=] {
+    std::memcpy(reinterpret_cast<void *>(target), reinterpret_cast<const void *>(source), bytes);
+    return CUDA_SUCCESS;
+  });
+  return CUDA_SUCCESS;
+}
 CUresult cuMemsetD8Async(CUdeviceptr target, unsigned char value, size_t bytes, CUstream stream) {
   FAKE_ENTER("cuMemsetD8Async");
   if (!driver().isDeviceRange(target, bytes))

@@ -31,10 +31,10 @@ TEST(Occupancy, IsBoundByThreadsAndBlocks) {
 }
 
 TEST(Occupancy, IsBoundBySharedMemory) {
-  EXPECT_EQ(blocks("sm_90", 256, 64, 75 << 10), 3);  // of 228 KB, with 1 KB for each block
+  EXPECT_EQ(blocks("sm_90", 256, 64, 75 << 10), 3); // of 228 KB, with 1 KB for each block
   EXPECT_EQ(blocks("sm_90", 256, 64, 227 << 10), 1);
   EXPECT_EQ(blocks("sm_90", 256, 64, 228 << 10), 0);
-  EXPECT_EQ(blocks("sm_80", 256, 64, 81 << 10), 2); // of 164 KB
+  EXPECT_EQ(blocks("sm_80", 256, 64, 81 << 10), 2);  // of 164 KB
   EXPECT_EQ(blocks("sm_120", 256, 64, 99 << 10), 1); // of 100 KB
 }
 
