@@ -40,10 +40,12 @@ Result<double> measureBandwidth(const Context &context) {
     return stream.status();
   double best = 0;
   for (int i = 0; i < copies; ++i) {
-    auto seconds =
-        timeCopy(context, memory->get(), bytes, stream->get(), begin->get(), end->get());
-    if (!seconds)
+    auto seconds = timeCopy(context, memory->get(), bytes, stream->get(), begin->get(), end->get());
+    if (!seconds) {
+      // What is under way uses the memory.
+      (void)context.driver().cuStreamSynchronize(stream->get());
       return seconds.status();
+    }
     if (i > 0 && *seconds > 0)
       best = std::max(best, 2 * static_cast<double>(bytes) / *seconds);
   }
