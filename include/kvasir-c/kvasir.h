@@ -35,10 +35,10 @@ extern "C" {
  * Threads     A const kvasir_model * may be used by any number of threads. Engine functions may be
  *             called from any thread; steps and forwards of one engine run one at a time (a second
  *             caller waits). A sequence and a detokenizer belong to one thread at a time.
- * Results     What a request produces depends on the artifact, its CPU variant or the architecture
- * of the GPU, and the request alone: not on other requests, on chunking, on the number of threads
- * or on preemption. Trust       An artifact holds native code that runs in this process: load only
- * what you would execute. */
+ * Results     What a request produces depends on the artifact, its CPU variant or architecture of
+ *             the GPU, and the request alone: not on other requests, chunking, threads, preemption.
+ * Trust       An artifact holds native code that runs in this process: load only what you would
+ *             execute. */
 
 #define KVASIR_VERSION_MAJOR 0
 #define KVASIR_VERSION_MINOR 1
@@ -94,11 +94,11 @@ typedef struct kvasir_model_options {
 
 KVASIR_API void kvasir_model_options_init(kvasir_model_options *options);
 
-/* Maps the artifact at `path`, checks header, module table, tokenizer and code by hash and every
- * offset in them, and loads the code for this machine or finds the device. Weights are mapped, not
- * read. An artifact for devices that are not there is loaded as long as none is named: it can be
- * described, and its engines are refused with what is missing. `options` may be NULL. The file must
- * not be written to while the model lives. */
+/* Maps the artifact at `path`, or in the program or library there, checks header, table, tokenizer
+ * and code by hash and all offsets in them, and loads the code for this machine or finds the device.
+ * Weights are mapped, not read. An artifact for devices that are not there is loaded as long as none
+ * is named: it can be described, its engines are refused with what is missing. `options` may be NULL.
+ * The file must not be written to while the model lives. */
 KVASIR_API kvasir_error *kvasir_model_load(const char *path, const kvasir_model_options *options,
                                            kvasir_model **model);
 /* One more reference; returns `model`. Each needs its kvasir_model_free. */
@@ -157,7 +157,7 @@ KVASIR_API kvasir_error *kvasir_model_get_info(const kvasir_model *model, kvasir
 KVASIR_API kvasir_error *kvasir_model_measure_bandwidth(const kvasir_model *model,
                                                         double *bytes_per_second);
 
-/* The module table (FlatBuffers, schema kvasir/Artifact/Module.fbs) and the whole mapped file.
+/* The module table (FlatBuffers, schema kvasir/Artifact/Module.fbs) and the whole mapped artifact.
  * Both live as long as the model. */
 KVASIR_API const void *kvasir_model_table(const kvasir_model *model, size_t *size);
 KVASIR_API const void *kvasir_model_file(const kvasir_model *model, size_t *size);

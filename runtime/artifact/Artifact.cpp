@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "artifact/Artifact.h"
 
+#include "artifact/Embedded.h"
 #include "kvasir/Artifact/Format.h"
 
 #include <algorithm>
@@ -129,8 +130,14 @@ Result<Artifact> Artifact::open(const std::string &path) {
     return file.status();
   Artifact artifact;
   artifact.mapped = std::move(*file);
-  if (Status s = artifact.read(); !s)
-    return error(s.code(), format("'%s': %s", path.c_str(), s.message().c_str()));
+  Result<ArtifactRange> range = findArtifact(artifact.mapped.data(), artifact.mapped.size());
+  Status status = range.status();
+  if (range) {
+    artifact.mapped.narrow(range->offset, range->size);
+    status = artifact.read();
+  }
+  if (!status)
+    return error(status.code(), format("'%s': %s", path.c_str(), status.message().c_str()));
   return artifact;
 }
 

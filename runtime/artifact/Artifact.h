@@ -13,10 +13,12 @@ namespace kvasir::rt {
 
 class Artifact {
 public:
-  /// Checks everything but the weights. Errors name the file.
+  /// Opens an artifact, also one in an executable or library (Embedded.h), and checks everything but
+  /// the weights. Errors name the file.
   static Result<Artifact> open(const std::string &path);
 
   const artifact::Module &module() const { return *table; }
+  /// The artifact's bytes; offsets in the table are relative to them.
   const MappedFile &file() const { return mapped; }
   std::string_view tableBytes() const { return tableView; }
   /// Whether there are programs and code for CPUs.

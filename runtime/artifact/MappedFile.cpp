@@ -37,7 +37,7 @@ Result<MappedFile> MappedFile::open(const std::string &path) {
   if (memory == MAP_FAILED)
     return nothing(systemError(Code::resourceExhausted, "map", path));
   mapped.bytes = static_cast<const unsigned char *>(memory);
-  mapped.length = length;
+  mapped.length = mapped.visible = length;
   return mapped;
 }
 

@@ -22,21 +22,31 @@ public:
   }
   ~MappedFile();
 
-  const unsigned char *data() const { return bytes; }
-  size_t size() const { return length; }
+  /// The whole file, or the part that narrow() chose.
+  const unsigned char *data() const { return bytes + start; }
+  size_t size() const { return visible; }
   /// Of the file that is mapped, and where data() lies in it.
   int descriptor() const { return file; }
-  size_t offsetInFile() const { return 0; }
+  size_t offsetInFile() const { return start; }
+
+  /// Shows only `count` bytes from `offset` on from here on; both lie in what is shown now.
+  void narrow(size_t offset, size_t count) {
+    start += offset;
+    visible = count;
+  }
 
 private:
   void swap(MappedFile &other) noexcept {
     std::swap(bytes, other.bytes);
     std::swap(length, other.length);
+    std::swap(start, other.start);
+    std::swap(visible, other.visible);
     std::swap(file, other.file);
   }
 
   const unsigned char *bytes = nullptr;
-  size_t length = 0;
+  size_t length = 0;             ///< of the file
+  size_t start = 0, visible = 0; ///< what is shown of it
   int file = -1;
 };
 

@@ -2,7 +2,7 @@
 # kvasir_shared: libkvasir.so, of which only kvasir_* can be seen.
 add_library(kvasir_runtime STATIC
   api/Engine.cpp api/Error.cpp api/Model.cpp api/Request.cpp api/Text.cpp
-  artifact/Artifact.cpp artifact/Check.cpp artifact/MappedFile.cpp artifact/Resident.cpp
+  artifact/Artifact.cpp artifact/Check.cpp artifact/Embedded.cpp artifact/MappedFile.cpp artifact/Resident.cpp
   batch/Engine.cpp batch/Forward.cpp batch/KvCache.cpp batch/Request.cpp batch/Scheduler.cpp
   batch/StepBuilder.cpp batch/StepRunner.cpp batch/StopMatcher.cpp
   cuda/Bandwidth.cpp cuda/Code.cpp cuda/Context.cpp cuda/CudaDevice.cpp cuda/CudaExecutor.cpp cuda/Driver.cpp cuda/Platform.cpp

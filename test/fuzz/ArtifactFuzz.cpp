@@ -1,10 +1,12 @@
-// libFuzzer target for the artifact reader: the header, and the module table as
+// libFuzzer target for the artifact reader: trailer, header, and the module table as
 // if its hash were right, followed by everything that is computed from a table
 // that passed. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "artifact/Artifact.h"
+#include "artifact/Embedded.h"
 #include "loader/CodeObject.h"
 #include "memory/Plan.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -46,8 +48,18 @@ static void plan(const kvasir::artifact::Module &module) {
   }
 }
 
+/// What is found in a file lies inside.
+static void checkFile(const uint8_t *data, size_t size) {
+  auto range = findArtifact(data, size);
+  if (!range)
+    return;
+  if (range->offset > size || range->size > size - range->offset)
+    abort();
+  (void)checkHeader(data + range->offset, range->size);
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  (void)checkHeader(data, size);
+  checkFile(data, size);
   // Tables are aligned in files; an exact copy lets the sanitizer see the ends.
   std::unique_ptr<unsigned char[]> copy(new unsigned char[size]);
   if (size)

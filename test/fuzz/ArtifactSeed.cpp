@@ -1,4 +1,4 @@
-// Writes the module tables of some toy artifacts as seeds for ArtifactFuzz.
+// Writes module tables, headers and trailers of some toy artifacts as seeds for ArtifactFuzz.
 //   kvasir-artifact-seeds DIRECTORY
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ToyArtifact.h"
@@ -6,11 +6,22 @@
 
 #include <cstring>
 #include <fstream>
+#include <xxhash.h>
 
 using namespace kvasir;
 
 static void write(const std::string &path, const std::string &bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
+}
+
+/// An artifact as executables carry it.
+static std::string inProgram(const std::string &file) {
+  std::string bytes(artifact::sectionAlignment, '\0');
+  std::memcpy(bytes.data(), artifact::elfMagic, sizeof(artifact::elfMagic));
+  artifact::Trailer trailer = {bytes.size(), file.size(), 0, {}};
+  trailer.hash = XXH3_64bits(&trailer, offsetof(artifact::Trailer, hash));
+  std::memcpy(trailer.magic, artifact::trailerMagic, sizeof(trailer.magic));
+  return bytes + file + std::string(reinterpret_cast<char *>(&trailer), sizeof(trailer));
 }
 
 int main(int argc, char **argv) {
@@ -38,5 +49,6 @@ int main(int argc, char **argv) {
     std::string name = directory + "/table" + std::to_string(number++);
     write(name, file.substr(header.moduleOffset, header.moduleSize));
     write(name + "-header", file.substr(0, sizeof(header)));
+    write(name + "-program", inProgram(file.substr(0, sizeof(header))));
   }
 }

@@ -5,6 +5,7 @@
 #define KVASIR_TOOLS_KVASIR_COMMANDS_H
 
 #include <functional>
+#include <string>
 
 namespace CLI {
 class App;
@@ -16,6 +17,8 @@ namespace kvasir::cli {
 using Action = std::function<int()>;
 
 void addRun(CLI::App &app, Action &action);
+/// `app` itself is `run` of the artifact in the file `model`.
+void addRunOf(CLI::App &app, Action &action, const std::string &model);
 void addLogits(CLI::App &app, Action &action);
 void addInspect(CLI::App &app, Action &action);
 void addReport(CLI::App &app, Action &action);
@@ -23,6 +26,9 @@ void addVerify(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
 void addEval(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
+
+/// The name in messages; "kvasir" without this call. Lives as long as the program.
+void setProgramName(const char *name);
 
 /// Reads the command line, runs the action that it chooses, and turns every
 /// way to fail into a message and an exit code.

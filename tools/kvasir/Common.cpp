@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Common.h"
 
+#include "Commands.h"
+
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -57,13 +59,17 @@ void check(kvasir_error *error, std::string_view context) {
   fail(code, std::move(message));
 }
 
+static const char *programName = "kvasir";
+
+void setProgramName(const char *name) { programName = name; }
+
 void printError(std::string_view message) {
   std::fflush(stdout);
-  std::fprintf(stderr, "kvasir: error: %.*s\n", int(message.size()), message.data());
+  std::fprintf(stderr, "%s: error: %.*s\n", programName, int(message.size()), message.data());
 }
 
 void printNote(std::string_view message) {
-  std::fprintf(stderr, "kvasir: note: %.*s\n", int(message.size()), message.data());
+  std::fprintf(stderr, "%s: note: %.*s\n", programName, int(message.size()), message.data());
 }
 
 static std::atomic<bool> stopRequested{false};
@@ -73,7 +79,9 @@ static std::atomic<bool> endsAtOnce{false};
 
 /// Only what a signal handler may call.
 static void endNow() {
-  static const char text[] = "\nkvasir: error: interrupted\n";
+  static const char text[] = ": error: interrupted\n";
+  (void)!write(STDERR_FILENO, "\n", 1);
+  (void)!write(STDERR_FILENO, programName, std::strlen(programName));
   (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
   _exit(exitInterrupted);
 }

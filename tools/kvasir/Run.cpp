@@ -11,23 +11,42 @@ namespace kvasir::cli {
 
 static constexpr int32_t defaultNewTokens = 256;
 
-/// The ids that a text stands for; an empty one stands for BOS.
-static std::vector<int32_t> idsOf(const kvasir_model *model, const RunOptions &options,
-                                  const std::string &text, const std::string &place) {
-  std::vector<int32_t> ids;
-  try {
-    ids = tokenize(model, text, !options.noSpecial);
-  } catch (Failure &failure) {
-    failure.message = place + ": " + failure.message;
-    throw;
-  }
+std::vector<int32_t> promptIds(const kvasir_model *model, const std::string &text,
+                               bool addSpecial) {
+  std::vector<int32_t> ids = tokenize(model, text, addSpecial);
   if (!ids.empty())
     return ids;
   int32_t bos = infoOf(model).bos;
   if (bos < 0)
-    fail(exitBadInput, place + ": the prompt is empty, and the model has no "
-                               "BOS token to start from; give it some text");
+    fail(exitBadInput, "the prompt is empty, and the model has no BOS token to start from; give it "
+                       "some text");
   return {bos};
+}
+
+/// The same with the place in messages.
+static std::vector<int32_t> idsOf(const kvasir_model *model, const RunOptions &options,
+                                  const std::string &text, const std::string &place) {
+  try {
+    return promptIds(model, text, !options.noSpecial);
+  } catch (Failure &failure) {
+    failure.message = place + ": " + failure.message;
+    throw;
+  }
+}
+
+int32_t newTokensFor(size_t promptTokens, int wanted, int32_t context, const std::string &prompt,
+                     const char *option) {
+  int64_t left = int64_t(context) - int64_t(promptTokens);
+  int64_t count = wanted > 0    ? wanted
+                  : wanted == 0 ? std::max<int64_t>(left, 1)
+                                : std::clamp<int64_t>(left, 1, defaultNewTokens);
+  if (count > left)
+    fail(exitBadInput, format("%s has %zu tokens and %lld new ones are wanted, but "
+                              "the context of this artifact is %d; shorten it, lower %s, "
+                              "or compile with a larger --max-context",
+                              prompt.c_str(), promptTokens, static_cast<long long>(count), context,
+                              option));
+  return static_cast<int32_t>(count);
 }
 
 static void addLines(const RunOptions &options, const kvasir_model *model,
@@ -63,25 +82,16 @@ std::vector<Prompt> readPrompts(const RunOptions &options, const kvasir_model *m
   }
   if (!options.promptsFile.empty())
     addLines(options, model, prompts);
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    Prompt &prompt = prompts[i];
-    int64_t left = int64_t(info.max_context) - int64_t(prompt.ids.size());
-    int64_t wanted = options.newTokens > 0    ? options.newTokens
-                     : options.newTokens == 0 ? std::max<int64_t>(left, 1)
-                                              : std::clamp<int64_t>(left, 1, defaultNewTokens);
-    if (wanted > left)
-      fail(exitBadInput,
-           format("prompt %zu has %zu tokens and %lld new ones are wanted, but "
-                  "the context of this artifact is %d; shorten it, lower -n, "
-                  "or compile with a larger --max-context",
-                  i + 1, prompt.ids.size(), static_cast<long long>(wanted), info.max_context));
-    prompt.newTokens = static_cast<int32_t>(wanted);
-  }
+  for (size_t i = 0; i < prompts.size(); ++i)
+    prompts[i].newTokens = newTokensFor(prompts[i].ids.size(), options.newTokens, info.max_context,
+                                        format("prompt %zu", i + 1), "-n");
   return prompts;
 }
 
 static int run(const RunOptions &options) {
   Model model = loadModel(options.model, options.variant, options.device);
+  if (options.jsonLines)
+    return runBatch(options, model.get());
   std::vector<Prompt> prompts = readPrompts(options, model.get());
   return generate(options, model.get(), prompts);
 }
@@ -143,39 +153,71 @@ static void addLimits(CLI::App *sub, RunOptions &options) {
   addDevice(sub, options.device);
 }
 
-void addRun(CLI::App &app, Action &action) {
-  auto options = std::make_shared<RunOptions>();
-  CLI::App *sub = app.add_subcommand("run", "Continue prompts");
-  sub->add_option("model", options->model, "Artifact")->required();
-  sub->add_option("-p,--prompt", options->prompts,
+static void addPrompts(CLI::App *sub, RunOptions &options) {
+  sub->add_option("-p,--prompt", options.prompts,
                   "Prompt; several are decoded as one batch. An empty one "
                   "starts from BOS")
       ->allow_extra_args(false);
-  sub->add_option("--prompts-file", options->promptsFile,
+  sub->add_option("--prompts-file", options.promptsFile,
                   "One prompt per line; - is standard input");
-  sub->add_option("--ids", options->idPrompts, "Prompt as ids such as 1,403,407")
+  sub->add_option("--ids", options.idPrompts, "Prompt as ids such as 1,403,407")
       ->allow_extra_args(false);
-  sub->add_option("-n,--new-tokens", options->newTokens,
+  sub->add_flag("--jsonl", options.jsonLines,
+                "Requests from standard input, one object per line such as {\"id\": \"a\", "
+                "\"prompt\": \"Once\", \"max_new_tokens\": 8}; results, one object per line, as "
+                "they finish");
+  sub->add_option("-n,--new-tokens", options.newTokens,
                   "Most new tokens; 0: what the context leaves (default 256)")
       ->check(wholeNumber(0));
-  sub->add_flag("--ignore-eos", options->ignoreEos, "Go on after the model's end");
-  sub->add_flag("--no-special", options->noSpecial, "Take prompts without BOS and the like");
-  sub->add_flag("--keep-special", options->keepSpecial, "Show special tokens in the text");
-  sub->add_flag("--json", options->json, "One object per prompt and line");
-  sub->add_flag("-q,--quiet", options->quiet, "No summary on standard error");
+  sub->add_flag("--ignore-eos", options.ignoreEos, "Go on after the model's end");
+  sub->add_flag("--no-special", options.noSpecial, "Take prompts without BOS and the like");
+  sub->add_flag("--keep-special", options.keepSpecial, "Show special tokens in the text");
+  sub->add_flag("--json", options.json, "One object per prompt and line, in their order");
+  sub->add_flag("-q,--quiet", options.quiet, "No summary on standard error");
+}
+
+/// Sources of prompts and forms of output that suit each other.
+static void checkRun(const RunOptions &options) {
+  bool given =
+      !options.prompts.empty() || !options.promptsFile.empty() || !options.idPrompts.empty();
+  if (options.jsonLines && given)
+    throw CLI::ValidationError("--jsonl takes prompts from standard input: expected no -p, "
+                               "--prompts-file or --ids beside it");
+  if (!options.jsonLines && !given)
+    throw CLI::ValidationError(
+        "expected a prompt: -p TEXT, --prompts-file FILE, --ids IDS or --jsonl");
+  if (options.logprobs >= 0 && !options.json && !options.jsonLines)
+    throw CLI::ValidationError("--logprobs are printed with --json or --jsonl only: expected both");
+}
+
+/// All options but the artifact, on `sub`, and what they lead to.
+static void addOptions(CLI::App *sub, Action &action, const std::shared_ptr<RunOptions> &options) {
+  addPrompts(sub, *options);
   addSampling(sub, *options);
   addLimits(sub, *options);
+  sub->callback([=, &action] {
+    checkRun(*options);
+    action = [=] { return run(*options); };
+  });
+}
+
+void addRun(CLI::App &app, Action &action) {
+  auto options = std::make_shared<RunOptions>();
+  CLI::App *sub = app.add_subcommand("run", "Continue prompts");
+  sub->add_option("model", options->model, "Artifact, or a program or library that holds one")
+      ->required();
+  addOptions(sub, action, options);
   sub->footer("Examples:\n"
               "  kvasir run llama.kvasir -p 'Once upon a time' -n 64\n"
               "  kvasir run llama.kvasir -p 'One' -p 'Two' --temperature 0.8 --seed 7\n"
-              "  kvasir run llama.kvasir --prompts-file prompts.txt --json > out.jsonl");
-  sub->callback([=, &action] {
-    if (options->prompts.empty() && options->promptsFile.empty() && options->idPrompts.empty())
-      throw CLI::ValidationError("expected a prompt: -p TEXT, --prompts-file FILE or --ids IDS");
-    if (options->logprobs >= 0 && !options->json)
-      throw CLI::ValidationError("--logprobs are printed with --json only: expected both");
-    action = [=] { return run(*options); };
-  });
+              "  kvasir run llama.kvasir --prompts-file prompts.txt --json > out.jsonl\n"
+              "  kvasir run llama.kvasir --jsonl < requests.jsonl > results.jsonl");
+}
+
+void addRunOf(CLI::App &app, Action &action, const std::string &model) {
+  auto options = std::make_shared<RunOptions>();
+  options->model = model;
+  addOptions(&app, action, options);
 }
 
 } // namespace kvasir::cli

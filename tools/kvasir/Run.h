@@ -25,6 +25,7 @@ struct RunOptions {
   int stepTokens = 0;
   uint64_t kvBytes = 0; ///< 0: as much as the prompts need, if it fits
   bool json = false;
+  bool jsonLines = false; ///< requests come from standard input
   bool quiet = false;
 
   // Sampling; NaN and -1: not given.
@@ -52,6 +53,18 @@ struct Prompt {
 
 /// Prompts from all options, tokenized and checked against the model.
 std::vector<Prompt> readPrompts(const RunOptions &options, const kvasir_model *model);
+
+/// The ids that a text stands for; an empty one stands for BOS.
+std::vector<int32_t> promptIds(const kvasir_model *model, const std::string &text, bool addSpecial);
+
+/// New tokens of a prompt of that many, in a context of so many; `wanted` is -1 for the default and
+/// 0 for all that the context leaves. Messages name `prompt` and the option that lowers it.
+int32_t newTokensFor(size_t promptTokens, int wanted, int32_t context, const std::string &prompt,
+                     const char *option);
+
+/// Decodes the requests of standard input, one JSON object in each line, and prints a line for each
+/// as it finishes. Returns the exit code: that of the first that failed, if one did.
+int runBatch(const RunOptions &options, kvasir_model *model);
 
 /// Decodes all prompts as one batch and prints as options say. Returns the exit
 /// code: that of the first prompt that failed, if one did.

@@ -46,6 +46,20 @@ struct FileHeader {
 static_assert(sizeof(FileHeader) == 64, "file format");
 static_assert(offsetof(FileHeader, headerHash) == 56, "file format");
 
+/// The end of an executable or library that carries an artifact: a whole artifact lies `offset`
+/// bytes into the file, at a multiple of sectionAlignment, and the trailer follows it. Little
+/// endian. `hash` is XXH3-64 of the bytes before it.
+struct Trailer {
+  uint64_t offset;
+  uint64_t size; // of the artifact
+  uint64_t hash;
+  char magic[8];
+};
+static_assert(sizeof(Trailer) == 32, "file format");
+
+constexpr char trailerMagic[8] = {'K', 'V', 'A', 'S', 'I', 'R', 'I', 'N'};
+constexpr char elfMagic[4] = {'\x7f', 'E', 'L', 'F'};
+
 } // namespace kvasir::artifact
 
 #endif // KVASIR_ARTIFACT_FORMAT_H

@@ -1,0 +1,39 @@
+// The trailer of executables and libraries.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "artifact/Embedded.h"
+
+#include "kvasir/Artifact/Format.h"
+
+#include <cinttypes>
+#include <cstring>
+#include <xxhash.h>
+
+namespace kvasir::rt {
+
+using namespace artifact;
+
+Result<ArtifactRange> findArtifact(const unsigned char *bytes, uint64_t size) {
+  if (size < sizeof(elfMagic) || std::memcmp(bytes, elfMagic, sizeof(elfMagic)) != 0)
+    return ArtifactRange{0, size};
+  Trailer trailer = {};
+  if (size >= sizeof(trailer))
+    std::memcpy(&trailer, bytes + size - sizeof(trailer), sizeof(trailer));
+  if (std::memcmp(trailer.magic, trailerMagic, sizeof(trailerMagic)) != 0)
+    return error(Code::dataLoss,
+                 "a program or library without a model: it does not end as what kvasir compile "
+                 "--emit exe or lib makes does; if it was made so, it is truncated, or a tool such "
+                 "as strip has removed the model, and has to be made again");
+  if (XXH3_64bits(&trailer, offsetof(Trailer, hash)) != trailer.hash)
+    return error(Code::dataLoss, "the trailer that locates the model is corrupt: its hash does not "
+                                 "match");
+  uint64_t room = size - sizeof(trailer);
+  if (trailer.offset % sectionAlignment != 0 || trailer.offset > room ||
+      trailer.size != room - trailer.offset)
+    return error(Code::dataLoss,
+                 format("the model [%" PRIu64 ", +%" PRIu64 ") is not what lies before the trailer "
+                        "in this file of %" PRIu64 " bytes; parts of the file are missing",
+                        trailer.offset, trailer.size, size));
+  return ArtifactRange{trailer.offset, trailer.size};
+}
+
+} // namespace kvasir::rt
