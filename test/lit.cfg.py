@@ -30,8 +30,13 @@ tool("kvasir-compile")
 tool("FileCheck", "--enable-var-scope", directory=config.llvm_directory)
 tool("not", directory=config.llvm_directory)
 tool("split-file", directory=config.llvm_directory)
+tool("llvm-nm", directory=config.llvm_directory)
+tool("llvm-readelf", directory=config.llvm_directory)
 config.substitutions.append(("%python", sys.executable))
 config.substitutions.append(("%shared", config.shared_data))
+config.substitutions.append(("%cc", config.c_compiler))
+config.substitutions.append(("%examples", os.path.join(config.test_source_root, "..", "examples")))
+config.substitutions.append(("%demo", os.path.join(config.test_source_root, "..", "demo")))
 config.substitutions.append(("%docs", os.path.join(config.test_source_root, "..", "docs")))
 
 if os.path.isdir(config.shared_data):

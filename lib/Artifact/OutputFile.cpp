@@ -2,8 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "OutputFile.h"
 
+#include "Hash.h"
+#include "kvasir/Artifact/Format.h"
+
 #include "llvm/Support/Errno.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
 
 #include <cerrno>
@@ -63,15 +67,15 @@ static std::string temporaryName(const std::string &name) {
   return "." + name.substr(0, 200) + suffix; // names may have 255 bytes
 }
 
-llvm::Error OutputFile::open(bool unnamed) {
+llvm::Error OutputFile::open(bool unnamed, unsigned mode) {
   directoryFile = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (directoryFile < 0)
     return failure("write", errno);
   if (unnamed)
-    file = openat(directoryFile, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
+    file = openat(directoryFile, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
   for (int attempt = 0; file < 0 && attempt < 16; ++attempt) {
     std::string candidate = temporaryName(name);
-    file = openat(directoryFile, candidate.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0666);
+    file = openat(directoryFile, candidate.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, mode);
     if (file >= 0)
       temporary = candidate;
     else if (errno != EEXIST)
@@ -90,9 +94,20 @@ llvm::Error OutputFile::reserve() const {
   return code == 0 ? llvm::Error::success() : failure("write", code);
 }
 
-llvm::Expected<OutputFile> OutputFile::create(llvm::StringRef path, uint64_t size, bool unnamed) {
+llvm::Error OutputFile::writeProgram(llvm::ArrayRef<uint8_t> program, uint64_t artifactSize) const {
+  artifact::Trailer trailer = {origin, artifactSize, 0, {}};
+  trailer.hash = XXH3_64bits(&trailer, offsetof(artifact::Trailer, hash));
+  std::copy(std::begin(artifact::trailerMagic), std::end(artifact::trailerMagic), trailer.magic);
+  if (llvm::Error error = writeAt(program.data(), program.size(), 0))
+    return error;
+  return writeAt(&trailer, sizeof(trailer), origin + artifactSize);
+}
+
+llvm::Expected<OutputFile> OutputFile::create(llvm::StringRef path, uint64_t size, bool unnamed,
+                                              llvm::ArrayRef<uint8_t> program) {
   OutputFile output;
-  output.size = size;
+  output.origin = llvm::alignTo(program.size(), artifact::sectionAlignment);
+  output.size = output.origin + size + (program.empty() ? 0 : sizeof(artifact::Trailer));
   llvm::SmallString<256> target(path);
   // A link keeps its place; what it points to is replaced.
   llvm::SmallString<256> real;
@@ -108,17 +123,20 @@ llvm::Expected<OutputFile> OutputFile::create(llvm::StringRef path, uint64_t siz
   if (stat(target.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
     return llvm::createStringError("cannot write '" + path.str() +
                                    "': it is there and not a regular file");
-  if (llvm::Error error = output.open(unnamed))
+  if (llvm::Error error = output.open(unnamed, program.empty() ? 0666 : 0777))
     return std::move(error);
   if (llvm::Error error = output.reserve())
     return std::move(error);
+  if (!program.empty())
+    if (llvm::Error error = output.writeProgram(program, size))
+      return std::move(error);
   return std::move(output);
 }
 
 OutputFile::OutputFile(OutputFile &&other) noexcept
     : directory(std::move(other.directory)), name(std::move(other.name)),
       temporary(std::move(other.temporary)), directoryFile(other.directoryFile), file(other.file),
-      size(other.size) {
+      size(other.size), origin(other.origin) {
   other.directoryFile = other.file = -1;
   other.temporary.clear();
 }
@@ -133,6 +151,10 @@ OutputFile::~OutputFile() {
 }
 
 llvm::Error OutputFile::write(const void *bytes, uint64_t count, uint64_t offset) const {
+  return writeAt(bytes, count, origin + offset);
+}
+
+llvm::Error OutputFile::writeAt(const void *bytes, uint64_t count, uint64_t offset) const {
   const char *from = static_cast<const char *>(bytes);
   while (count > 0) {
     ssize_t written = pwrite(file, from, count, offset);
@@ -148,7 +170,7 @@ llvm::Error OutputFile::write(const void *bytes, uint64_t count, uint64_t offset
 }
 
 void OutputFile::startWriteback(uint64_t count, uint64_t offset) const {
-  sync_file_range(file, offset, count, SYNC_FILE_RANGE_WRITE);
+  sync_file_range(file, origin + offset, count, SYNC_FILE_RANGE_WRITE);
 }
 
 llvm::Error OutputFile::nameTemporary() {

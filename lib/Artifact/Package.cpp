@@ -212,14 +212,14 @@ llvm::Expected<PackageResult> Packager::run(llvm::StringRef outputPath) {
     return std::move(error);
   FileSizeSignalBlock noSignal;
   // Before anything is read: an output that cannot be is found out at once.
-  auto output = OutputFile::create(outputPath, fileSize);
+  auto output = OutputFile::create(outputPath, fileSize, /*unnamed=*/true, options.program);
   if (!output)
     return output.takeError();
   if (llvm::Error error = hashInputs())
     return std::move(error);
   if (llvm::Error error = write(*output))
     return std::move(error);
-  return PackageResult{fileSize, contents.weights.size};
+  return PackageResult{output->fileSize(), contents.weights.size};
 }
 
 llvm::Expected<PackageResult> writeArtifact(mlir::ModuleOp module, const PackageOptions &options,

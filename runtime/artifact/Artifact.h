@@ -13,8 +13,8 @@ namespace kvasir::rt {
 
 class Artifact {
 public:
-  /// Opens an artifact, also one in an executable or library (Embedded.h), and checks everything but
-  /// the weights. Errors name the file.
+  /// Opens an artifact, also one in an executable or library (Embedded.h), and checks everything
+  /// but the weights. Errors name the file.
   static Result<Artifact> open(const std::string &path);
 
   const artifact::Module &module() const { return *table; }

@@ -19,10 +19,11 @@ Result<ArtifactRange> findArtifact(const unsigned char *bytes, uint64_t size) {
   if (size >= sizeof(trailer))
     std::memcpy(&trailer, bytes + size - sizeof(trailer), sizeof(trailer));
   if (std::memcmp(trailer.magic, trailerMagic, sizeof(trailerMagic)) != 0)
-    return error(Code::dataLoss,
-                 "a program or library without a model: it does not end as what kvasir compile "
-                 "--emit exe or lib makes does; if it was made so, it is truncated, or a tool such "
-                 "as strip has removed the model, and has to be made again");
+    return error(
+        Code::dataLoss,
+        "a program or library without a model at its end; expected one that kvasir compile "
+        "--emit exe or lib has made; if it is one, it was truncated, or a tool such as strip "
+        "has removed the model: make it again");
   if (XXH3_64bits(&trailer, offsetof(Trailer, hash)) != trailer.hash)
     return error(Code::dataLoss, "the trailer that locates the model is corrupt: its hash does not "
                                  "match");

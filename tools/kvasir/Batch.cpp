@@ -91,8 +91,8 @@ void Batch::submit(RequestLine &request) {
   if (request.prompt)
     request.ids = promptIds(model, *request.prompt, !request.settings.options.no_special_tokens);
   int wanted = request.newTokens >= 0 ? request.newTokens : options.newTokens;
-  int32_t newTokens = newTokensFor(request.ids->size(), wanted, info.max_context, "the prompt",
-                                   "max_new_tokens");
+  int32_t newTokens =
+      newTokensFor(request.ids->size(), wanted, info.max_context, "the prompt", "max_new_tokens");
   auto job = std::make_unique<Job>();
   job->line = reader.number();
   job->id = request.id.is_null() ? Json(job->line) : request.id;

@@ -7,6 +7,7 @@
 #include "Compiler.h"
 #include "Flags.h"
 #include "Output.h"
+#include "Program.h"
 #include "Report.h"
 
 #include <map>
@@ -22,6 +23,7 @@ struct Options {
   CompileOptions compile;
   std::string output;
   std::string emit = "artifact";
+  ProgramParts parts; ///< of exe and lib
   std::string phases;
   bool listPhases = false;
   bool measure = false;
@@ -152,9 +154,9 @@ static void settleVariants(CompileOptions &compile, const std::string &emit) {
 /// Phases and emission have to suit each other.
 static void settleEmission(Options &options) {
   static const std::map<std::string, Emit> kinds = {
-      {"artifact", Emit::artifact}, {"mlir", Emit::mlir},  {"llvm", Emit::llvm},
-      {"asm", Emit::assembly},      {"obj", Emit::object}, {"ptx", Emit::ptx},
-      {"cubin", Emit::cubin}};
+      {"artifact", Emit::artifact}, {"exe", Emit::exe},   {"lib", Emit::lib},
+      {"mlir", Emit::mlir},         {"llvm", Emit::llvm}, {"asm", Emit::assembly},
+      {"obj", Emit::object},        {"ptx", Emit::ptx},   {"cubin", Emit::cubin}};
   CompileOptions &compile = options.compile;
   compile.emit = kinds.at(options.emit);
   std::vector<std::string> names;
@@ -169,8 +171,11 @@ static void settleEmission(Options &options) {
     fail(exitUsage, "--from: the result of phase 'package' is an artifact, not "
                     "IR; expected an earlier phase");
   bool whole = compile.until.empty() || compile.until == "package";
-  if (!whole && makesArtifact(compile.emit))
+  if (!whole && compile.emit == Emit::artifact)
     compile.emit = Emit::mlir; // the result of an earlier phase is IR
+  if (!whole && makesArtifact(compile.emit))
+    fail(exitUsage, format("--emit %s needs phase 'package', but --until stops at '%s'",
+                           options.emit.c_str(), compile.until.c_str()));
   if (!whole && compile.until != "lower" && compile.emit != Emit::mlir)
     fail(exitUsage, format("--emit %s needs phase 'lower', but --until stops at "
                            "'%s'",
@@ -180,16 +185,30 @@ static void settleEmission(Options &options) {
   settleVariants(compile, options.emit);
 }
 
-static void settleOutput(const Options &options) {
+static void checkOutput(const std::string &path, const std::string &input) {
+  checkOutputPath(path);
+  checkNotInput(path, input);
+  checkNotInput(path, input + "/config.json");
+}
+
+/// Where results go, and what precedes the artifact there.
+static void settleOutput(Options &options) {
   Emit emit = options.compile.emit;
   if (!options.output.empty() && options.output != "-") {
-    checkOutputPath(options.output);
-    checkNotInput(options.output, options.compile.input);
-    checkNotInput(options.output, options.compile.input + "/config.json");
+    checkOutput(options.output, options.compile.input);
+    options.parts = programParts(emit, options.output);
+    if (!options.parts.problem.empty())
+      fail(exitUsage, "--emit " + options.emit + ": " + options.parts.problem);
+    if (emit == Emit::lib)
+      checkOutput(options.parts.headerPath, options.compile.input);
+    options.compile.program = std::move(options.parts.image);
     return;
   }
   if (makesArtifact(emit))
-    fail(exitUsage, "expected the name of the artifact: -o FILE");
+    fail(exitUsage,
+         format("expected the name of the %s: -o FILE", emit == Emit::exe   ? "executable"
+                                                        : emit == Emit::lib ? "library"
+                                                                            : "artifact"));
   if ((emit == Emit::object || emit == Emit::cubin) && isatty(STDOUT_FILENO))
     fail(exitUsage, "an object file is not for a terminal; give -o FILE");
 }
@@ -259,16 +278,29 @@ static void describeArtifact(const Options &options, const Printer &printer, Jso
   }
 }
 
-static int writeEmission(const Options &options, const std::string &bytes) {
-  if (options.output.empty() || options.output == "-") {
-    std::fwrite(bytes.data(), 1, bytes.size(), stdout);
-    return exitSuccess;
-  }
-  AtomicFile file(options.output);
+static void writeText(const std::string &path, const std::string &bytes) {
+  AtomicFile file(path);
   file.write(bytes.data(), bytes.size(), 0);
   checkInterrupt();
   file.commit();
+}
+
+static int writeEmission(const Options &options, const std::string &bytes) {
+  if (options.output.empty() || options.output == "-")
+    std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+  else
+    writeText(options.output, bytes);
   return exitSuccess;
+}
+
+/// The header beside a library.
+static void writeHeader(const Options &options, const Printer &printer, Json &result) {
+  if (options.compile.emit != Emit::lib)
+    return;
+  const std::string &path = options.parts.headerPath;
+  writeText(path, programHeader(options.parts, result["model"].get<std::string>()));
+  result["header"] = path;
+  printer.line("header", path);
 }
 
 /// What ptxas says of each kernel.
@@ -348,6 +380,7 @@ static int compile(Options &options) {
                  "none: " + outcome.tokenizerMissing + "; token ids work, text does not");
   }
   describeArtifact(options, printer, result);
+  writeHeader(options, printer, result);
   printer.line("wrote", format("%s  %s in %s", options.output.c_str(),
                                formatBytes(double(outcome.fileBytes)).c_str(),
                                formatSeconds(seconds).c_str()));
@@ -381,12 +414,6 @@ static void addPhases(CLI::App &app, Options &options) {
                  "Directory for the IR after each phase")
       ->group(group);
   app.add_flag("--list-phases", options.listPhases, "List the phases and stop")->group(group);
-  app.add_option("--emit", options.emit,
-                 "artifact, mlir, llvm, asm, obj, ptx or cubin; text goes to standard "
-                 "output without -o")
-      ->check(CLI::IsMember({"artifact", "mlir", "llvm", "asm", "obj", "ptx", "cubin"}))
-      ->capture_default_str()
-      ->group(group);
 }
 
 int main(int argc, char **argv) {
@@ -398,6 +425,16 @@ int main(int argc, char **argv) {
   auto *model = app.add_option("model", compileOptions.input,
                                "Hugging Face directory, GGUF file, or IR with --from");
   app.add_option("-o,--output", options.output, "File to write");
+  app.add_option(
+         "--emit", options.emit,
+         "What to make: artifact, a file for kvasir run and the runtime; exe, a program that "
+         "needs no other file; lib, a shared library (libNAME.so) with its header (NAME.h). "
+         "For people who look inside: mlir, llvm, asm, obj, ptx or cubin, whose text goes "
+         "to standard output without -o")
+      ->type_name("KIND")
+      ->check(
+          CLI::IsMember({"artifact", "exe", "lib", "mlir", "llvm", "asm", "obj", "ptx", "cubin"}))
+      ->capture_default_str();
   app.add_option("--target", compileOptions.target,
                  "What it will run on: cpu, cuda:ARCHITECTURE[+ARCHITECTURE...] such as "
                  "cuda:sm_80+sm_90, both (cpu,cuda:sm_90), or emulate:ARCHITECTURE: the GPU's "
@@ -464,6 +501,8 @@ int main(int argc, char **argv) {
              "  kvasir compile Llama-3.2-1B -o llama.kvasir --kv bf16 "
              "--max-context 8192\n"
              "  kvasir compile Llama-3.2-1B-Q4_K_M.gguf -o llama.kvasir\n"
+             "  kvasir compile Llama-3.2-1B --emit exe -o chat && ./chat -p Hello\n"
+             "  kvasir compile Llama-3.2-1B --emit lib -o libchat.so\n"
              "  kvasir compile config.json --random-weights 1 -o shape.kvasir\n"
              "  kvasir compile Llama-3.2-1B --until schedule\n"
              "  kvasir compile Llama-3.2-1B -o l.kvasir --save-phases phases\n"

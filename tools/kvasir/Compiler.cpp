@@ -151,6 +151,7 @@ llvm::Error Compiler::package(CompileOutcome &outcome) {
   package.maxContext = options.maxContext;
   package.maxRequests = options.maxRequests;
   package.maxStepTokens = options.maxStepTokens;
+  package.program = options.program;
   package.options = options.provenance;
   for (const std::string &name : model.inputs) {
     llvm::SmallString<256> path(model.directory);

@@ -14,14 +14,17 @@
 
 namespace kvasir::cli {
 
-enum class Emit { artifact, mlir, llvm, assembly, object, ptx, cubin };
+enum class Emit { artifact, exe, lib, mlir, llvm, assembly, object, ptx, cubin };
 
 /// Whether packaging comes last.
-inline bool makesArtifact(Emit emit) { return emit == Emit::artifact; }
+inline bool makesArtifact(Emit emit) {
+  return emit == Emit::artifact || emit == Emit::exe || emit == Emit::lib;
+}
 
 struct CompileOptions {
-  std::string input;  ///< Hugging Face directory, GGUF file, or IR with `from`
-  std::string output; ///< of Emit::artifact
+  std::string input;            ///< Hugging Face directory, GGUF file, or IR with `from`
+  std::string output;           ///< of what packaging makes
+  std::vector<uint8_t> program; ///< what precedes the artifact in its file, see Program.h
   /// Make weights up by this seed; then a config.json is enough.
   std::optional<uint64_t> randomSeed;
   Emit emit = Emit::artifact;

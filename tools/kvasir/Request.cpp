@@ -137,8 +137,8 @@ void Totals::add(const Answer &answer) {
     ++started;
   }
   if (answer.ids.size() > 1) {
-    perToken += (answer.end.total_seconds - answer.end.first_token_seconds) /
-                double(answer.ids.size() - 1);
+    perToken +=
+        (answer.end.total_seconds - answer.end.first_token_seconds) / double(answer.ids.size() - 1);
     ++continued;
   }
 }

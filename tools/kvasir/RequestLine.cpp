@@ -21,8 +21,7 @@ struct Field {
     std::string got = value.dump(-1, ' ', false, Json::error_handler_t::replace);
     if (got.size() > 40)
       got = got.substr(0, 37) + "...";
-    fail(exitBadInput,
-         format("'%s': expected %s, but got %s", key.c_str(), what, got.c_str()));
+    fail(exitBadInput, format("'%s': expected %s, but got %s", key.c_str(), what, got.c_str()));
   }
 
   template <class Number = int32_t>
@@ -126,7 +125,9 @@ static const std::map<std::string, Reader, std::less<>> &readers() {
       {"no_special",
        [](const Field &f, RequestLine &r) { r.settings.options.no_special_tokens = f.boolean(); }},
       {"keep_special",
-       [](const Field &f, RequestLine &r) { r.settings.options.keep_special_tokens = f.boolean(); }},
+       [](const Field &f, RequestLine &r) {
+         r.settings.options.keep_special_tokens = f.boolean();
+       }},
   };
   return table;
 }

@@ -41,11 +41,11 @@ int32_t newTokensFor(size_t promptTokens, int wanted, int32_t context, const std
                   : wanted == 0 ? std::max<int64_t>(left, 1)
                                 : std::clamp<int64_t>(left, 1, defaultNewTokens);
   if (count > left)
-    fail(exitBadInput, format("%s has %zu tokens and %lld new ones are wanted, but "
-                              "the context of this artifact is %d; shorten it, lower %s, "
-                              "or compile with a larger --max-context",
-                              prompt.c_str(), promptTokens, static_cast<long long>(count), context,
-                              option));
+    fail(exitBadInput,
+         format("%s has %zu tokens and %lld new ones are wanted, but "
+                "the context of this artifact is %d; shorten it, lower %s, "
+                "or compile with a larger --max-context",
+                prompt.c_str(), promptTokens, static_cast<long long>(count), context, option));
   return static_cast<int32_t>(count);
 }
 
@@ -130,7 +130,7 @@ static void addSampling(CLI::App *sub, RunOptions &options) {
       ->allow_extra_args(false)
       ->group(group);
   sub->add_option("--logprobs", options.logprobs,
-                  "With --json: log-probabilities of the chosen and the n best")
+                  "With --json or --jsonl: log-probabilities of the chosen and the n best")
       ->check(wholeNumber(0, KVASIR_MAX_LOGPROBS))
       ->group(group);
   sub->add_flag("--model-defaults", options.modelDefaults,
@@ -142,7 +142,7 @@ static void addLimits(CLI::App *sub, RunOptions &options) {
   addThreads(sub, options.threads);
   addSharedWeights(sub, options.sharedWeights);
   sub->add_option("--max-requests", options.maxRequests,
-                  "Prompts decoded at once; 0: as many as there are")
+                  "Prompts decoded at once; 0: as many as there are, with --jsonl 16")
       ->check(wholeNumber(0));
   sub->add_option("--step-tokens", options.stepTokens,
                   "Tokens in one step, prompts are chunked to it; 0: 256")

@@ -67,6 +67,9 @@ struct PackageOptions {
   std::string tokenizerMissing;
   std::string chatTemplate;
 
+  /// The ELF image of an executable or library that the artifact is appended to; empty: none.
+  std::vector<uint8_t> program;
+
   std::string compiler;                ///< name and version
   std::vector<std::string> options;    ///< what it was told
   std::vector<std::string> inputPaths; ///< files read beside those of weights
