@@ -1,7 +1,7 @@
 /* An application with a language model inside: libchat.so, made by
  *   kvasir compile MODEL --emit lib -o libchat.so
  * Continues each argument, all of them as one batch, and prints the answers in their order.
- *   embed 'Once upon a time' 'The dog'
+ *   embed 'sort: v q x c =>' 'tomorrow: 2039-10-14 =>'
  * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "chat.h"
 

@@ -19,8 +19,9 @@ llvm::Expected<std::string> libraryPrefix(llvm::StringRef path) {
     prefix += llvm::isAlnum(c) ? c : '_';
   if (llvm::isDigit(prefix.front()) || prefix.size() > 64)
     return llvm::createStringError(
-        "'" + name.str() + "' in the name of the library becomes the prefix of its functions: "
-                           "expected at most 64 characters, of which the first is a letter");
+        "'" + name.str() +
+        "' in the name of the library becomes the prefix of its functions: "
+        "expected at most 64 characters, of which the first is a letter");
   return prefix;
 }
 

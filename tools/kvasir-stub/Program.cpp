@@ -32,8 +32,8 @@ static std::string describeText(const kvasir_model_info &info) {
 static std::string describeModel() {
   Model model = loadModel(ownPath());
   kvasir_model_info info = infoOf(model.get());
-  std::string name = *info.name ? format("%s (%s)", info.name, info.architecture)
-                                : std::string(info.architecture);
+  std::string name =
+      *info.name ? format("%s (%s)", info.name, info.architecture) : std::string(info.architecture);
   return format("Model:\n"
                 "  %s, %s parameters in %s, %d layers; %s\n"
                 "Limits:\n"

@@ -66,6 +66,7 @@ void Batch::createEngine() {
       options.maxRequests ? options.maxRequests : std::min(defaultRequests, info.max_requests);
   engineOptions.max_step_tokens = options.stepTokens;
   engineOptions.kv_bytes = options.kvBytes;
+  engineOptions.shared_weights = options.sharedWeights;
   engine = createRunEngine(model, engineOptions);
   window = 2 * size_t(engineOptions.max_requests);
 }

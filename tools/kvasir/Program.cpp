@@ -47,8 +47,12 @@ ProgramParts programParts(Emit emit, const std::string &output) {
 }
 
 std::string programHeader(const ProgramParts &parts, const std::string &about) {
-  return libraryHeader({kvasir_api_header, kvasir_api_header_end},
-                       {kvasir_embedded_header, kvasir_embedded_header_end}, parts.prefix, about);
+  auto text = [](const char *begin, const char *end) {
+    return llvm::StringRef(begin, size_t(end - begin));
+  };
+  return libraryHeader(text(kvasir_api_header, kvasir_api_header_end),
+                       text(kvasir_embedded_header, kvasir_embedded_header_end), parts.prefix,
+                       about);
 }
 
 } // namespace kvasir::cli

@@ -5,7 +5,7 @@
   .globl \name
   .hidden \name
 \name:
-  .incbin \path
+  .incbin "\path"
   .globl \name\()_end
   .hidden \name\()_end
 \name\()_end:

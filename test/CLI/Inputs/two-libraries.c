@@ -1,8 +1,8 @@
-/* Two libraries, each with a model, in one process: one linked, one loaded from a directory that is left before the model
- * is. Prints what each continues the ids 5 6 7 with.   two-libraries DIRECTORY
- * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
+/* Two libraries, each with a model, in one process: one linked, one loaded from a directory that is
+ * left before the model is. Prints what each continues the ids 5 6 7 with.   two-libraries
+ * DIRECTORY SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception */
 #include "chat.h"
-#include "other_2.h"
+#include "other-2.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
