@@ -35,14 +35,15 @@ static std::string describeModel() {
   std::string name =
       *info.name ? format("%s (%s)", info.name, info.architecture) : std::string(info.architecture);
   return format("Model:\n"
-                "  %s, %s parameters in %s, %d layers; %s\n"
+                "  %s, %s parameters in %s, %d layer%s; %s\n"
                 "Limits:\n"
                 "  %d tokens in one request, %d requests at once, %d tokens in one step\n"
                 "Memory:\n"
                 "  %s of weights, %s of keys and values%s%s for each token, and workspace\n",
                 name.c_str(), formatCount(double(info.parameters)).c_str(), info.weight_type,
-                info.layers, describeText(info).c_str(), info.max_context, info.max_requests,
-                info.max_step_tokens, formatBytes(double(info.weight_bytes)).c_str(),
+                info.layers, info.layers == 1 ? "" : "s", describeText(info).c_str(),
+                info.max_context, info.max_requests, info.max_step_tokens,
+                formatBytes(double(info.weight_bytes)).c_str(),
                 formatBytes(double(info.kv_bytes_per_token)).c_str(), *info.kv_type ? " in " : "",
                 info.kv_type);
 }
