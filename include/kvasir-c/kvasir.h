@@ -95,10 +95,10 @@ typedef struct kvasir_model_options {
 KVASIR_API void kvasir_model_options_init(kvasir_model_options *options);
 
 /* Maps the artifact at `path`, or in the program or library there, checks header, table, tokenizer
- * and code by hash and all offsets, and loads the code for this machine or finds the device. Weights
- * are mapped, not read. An artifact for devices that are not there is loaded as long as none is
- * named: it can be described, its engines are refused with what is missing. `options` may be NULL.
- * The file must not be written to while the model lives. */
+ * and code by hash and all offsets, and loads the code for this machine or finds the device.
+ * Weights are mapped, not read. An artifact for devices that are not there is loaded as long as
+ * none is named: it can be described, its engines are refused with what is missing. `options` may
+ * be NULL. The file must not be written to while the model lives. */
 KVASIR_API kvasir_error *kvasir_model_load(const char *path, const kvasir_model_options *options,
                                            kvasir_model **model);
 /* One more reference; returns `model`. Each needs its kvasir_model_free. */
