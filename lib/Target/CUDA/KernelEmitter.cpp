@@ -112,6 +112,32 @@ Value KernelEmitter::shared(int64_t bytes) {
   return LLVM::AddressOfOp::create(b, global);
 }
 
+/// One range for all kernels of a module, each of which has its own size of it.
+Value KernelEmitter::dynamicShared() {
+  auto module = kernel->getParentOfType<gpu::GPUModuleOp>();
+  constexpr llvm::StringLiteral name("dynamic_shared");
+  auto global = module.lookupSymbol<LLVM::GlobalOp>(name);
+  OpBuilder::InsertionGuard guard(b);
+  if (!global) {
+    b.setInsertionPointToStart(module.getBody());
+    global = LLVM::GlobalOp::create(b, LLVM::LLVMArrayType::get(b.getI8Type(), 0),
+                                    /*isConstant=*/false, LLVM::Linkage::External, name,
+                                    Attribute(), /*alignment=*/128, sharedSpace);
+  }
+  b.setInsertionPointToStart(&kernel.getBody().front());
+  return LLVM::AddressOfOp::create(b, global);
+}
+
+void KernelEmitter::copyAsync(Value to, Value from) {
+  NVVM::CpAsyncOp::create(b, to, from, 16, NVVM::LoadCacheModifierKind::CG, Value());
+}
+
+void KernelEmitter::commitCopies() { NVVM::CpAsyncCommitGroupOp::create(b); }
+
+void KernelEmitter::awaitCopies(int64_t pending) { NVVM::CpAsyncWaitGroupOp::create(b, pending); }
+
+void KernelEmitter::syncWarp() { NVVM::SyncWarpOp::create(b, integer(i32(), -1)); }
+
 Value KernelEmitter::loadConstant(Type type, Value pointer, int64_t alignment) {
   Value value = load(type, pointer, alignment);
   value.getDefiningOp<LLVM::LoadOp>().setInvariant(true);

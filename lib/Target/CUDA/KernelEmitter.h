@@ -43,6 +43,8 @@ public:
   Value thread, lane, warp; // i32
   Value block, grid;        // i32: index of the block, number of blocks
   void barrier();
+  /// Of the warp; orders its lanes' accesses to shared memory.
+  void syncWarp();
   Value shuffleXor(Value value, int64_t mask);
   /// Sum and maximum over the lanes of a warp, in every lane: a butterfly, whose order of additions
   /// is the same in every lane up to the commutation of two terms.
@@ -56,6 +58,7 @@ public:
   void forItems(Value count, Body body);
 
   //--- programmatic dependent launch (sm_90 and newer; nothing elsewhere)
+  bool isDependent() const { return architecture.number >= 90; }
   /// Waits until the kernels before this one are done. Before it a kernel may read weights and the
   /// step's arguments, and nothing that a kernel writes. Every thread comes by once.
   void awaitKernels();
@@ -84,6 +87,13 @@ public:
   Value far(Value base, Value i, int64_t stride);
   /// `bytes` of shared memory of the block, 16-byte aligned.
   Value shared(int64_t bytes);
+  /// Where the block's dynamic shared memory starts, 128-byte aligned: `dynamicBytes` in the end.
+  Value dynamicShared();
+  /// Copies 16 bytes from global to shared memory, past the first-level cache. Those since the last
+  /// `commitCopies` are a group; `awaitCopies` lets the `pending` latest groups go on.
+  void copyAsync(Value to, Value from);
+  void commitCopies();
+  void awaitCopies(int64_t pending);
   /// A pointer loaded from memory, as one to global memory.
   Value globalPointer(Value pointer);
   /// A load of what no kernel writes while this one runs.
@@ -93,11 +103,11 @@ public:
   step::PhaseOp phase;
   mlir::LLVM::LLVMFuncOp kernel;
   const Architecture &architecture;
-  int64_t sharedBytes = 0; ///< of all `shared` so far
+  int64_t sharedBytes = 0;  ///< of all `shared` so far
+  int64_t dynamicBytes = 0; ///< of shared memory that the host gives
 
 private:
   void emitRows();
-  bool isDependent() const { return architecture.number >= 90; }
 
   bool awaited = false;
   Value args;

@@ -1,7 +1,9 @@
-// Phases of linear layers, for up to 32 tokens: a block has 16 outputs, its warps divide K. Form
-// and order of sums: docs/Rationale/CUDA.md. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// Phases of linear layers, for up to 8 tokens: a block has 16 outputs, its warps divide K. Form and
+// order of sums: docs/Rationale/CUDA.md.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Linear.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace kvasir;
@@ -21,23 +23,83 @@ LogicalResult LinearEmitter::check() {
   return success();
 }
 
+//===----------------------------------------------------------------------===//
+// Plans
+//===----------------------------------------------------------------------===//
+
+/// Share w of K has the tiles [bound(w), bound(w + 1)): an eighth, in whole blocks of the layout.
+int64_t LinearEmitter::shareBound(const Plan &plan, int64_t share) {
+  int64_t blocks = llvm::divideCeil(tiles(), plan.alignment);
+  return std::min(tiles(), blocks * share / blockWarps * plan.alignment);
+}
+
+Value LinearEmitter::shareBound(const Plan &plan, Value share) {
+  int64_t blocks = llvm::divideCeil(tiles(), plan.alignment);
+  Value bound = e.mul(e.shiftRight(e.mul(share, e.c(blocks)), 3), e.c(plan.alignment));
+  return plan.alignment == 1 ? bound : e.minimum(bound, e.c(tiles()));
+}
+
+/// Bytes of a warp's ring when the block uses `others` for other things.
+int64_t LinearEmitter::ringBytes(int64_t others) const {
+  return (e.architecture.linearShared - others) / blockWarps / 128 * 128;
+}
+
+Value LinearEmitter::ringAfter(int64_t others) {
+  return e.at(e.at(memory, others), e.mul(e.warp, e.c(ringBytes(others))));
+}
+
+/// A power of two that divides every share, and of which the ring has some.
+int64_t LinearEmitter::stageTilesOf(const Plan &plan) {
+  int64_t stage = mostStageTiles;
+  for (int64_t share = 0; share < blockWarps; ++share)
+    stage = std::gcd(stage, shareBound(plan, share + 1) - shareBound(plan, share));
+  constexpr int64_t fewestSlots = 3;
+  for (; stage > 1; stage /= 2) {
+    for (const auto &own : plan.weights)
+      own->setStage(stage);
+    int64_t bytes = WeightStream::stageBytes(plan.weights);
+    if (fewestSlots * bytes <= ringBytes(plan.weights.size() * resultBytes()))
+      break;
+  }
+  return stage;
+}
+
+SmallVector<LinearEmitter::Plan> LinearEmitter::makePlans() {
+  SmallVector<Plan> plans;
+  int64_t before = 0;
+  for (const LinearGroup &group : emit::linearGroups(linear)) {
+    Plan &plan = plans.emplace_back(Plan{group, {}, before, 1, 1, false, {}, {}});
+    for (unsigned result : group.results) {
+      Value base = e.operand(linear.getWeights()[result]);
+      plan.weights.push_back(TileWeights::create(e, weightType(result), base));
+      plan.alignment = std::max(plan.alignment, plan.weights.back()->alignment());
+    }
+    plan.stageTiles = stageTilesOf(plan);
+    for (const auto &own : plan.weights)
+      own->setStage(plan.stageTiles);
+    plan.wide = canBeWide(plan.weights);
+    plan.first = firstItem(e.c(before));
+    before += outputTiles(group);
+  }
+  return plans;
+}
+
 /// Tiles of 16 outputs are dealt to blocks, those of the next group after those of the one before.
 FailureOr<Items> LinearEmitter::emit() {
   if (failed(check()))
     return failure();
-  e.awaitKernels();
   count = e.extent(linear.getResult(0));
-  SmallVector<LinearGroup> groups = emit::linearGroups(linear);
-  size_t most = 0;
-  for (const LinearGroup &group : groups)
-    most = std::max<size_t>(most, group.results.size());
-  partials = e.shared(most * resultBytes());
-  int64_t tiles = 0;
-  for (const LinearGroup &group : groups) {
-    emitGroup(group, tiles);
-    tiles += outputTiles(group);
-  }
-  return Items{tiles, 0, 0, 0};
+  memory = partials = e.dynamicShared();
+  e.dynamicBytes = e.architecture.linearShared;
+  SmallVector<Plan> plans = makePlans();
+  int64_t items = 0;
+  for (const Plan &plan : plans)
+    items += outputTiles(plan.group);
+  startCopies(plans);
+  e.awaitKernels();
+  for (const Plan &plan : plans)
+    emitGroup(plan);
+  return Items{items, 0, 0, 0};
 }
 
 /// The first item of a block among those that come after `before` others.
@@ -45,61 +107,98 @@ Value LinearEmitter::firstItem(Value before) {
   return e.rem(e.sub(e.add(e.block, e.grid), e.rem(before, e.grid)), e.grid);
 }
 
-void LinearEmitter::emitGroup(const LinearGroup &group, int64_t before) {
-  if (!canBeWide(weightsOf(group, e.c(0))))
-    return emitNarrow(group, before);
-  e.either(
-      e.less(e.c(mostColumns * mmaTokens), count), [&] { emitWide(group, before); },
-      [&] { emitNarrow(group, before); });
+WeightStream LinearEmitter::streamOf(const Plan &plan) {
+  int64_t sums = plan.weights.size() * resultBytes();
+  return WeightStream(e, plan.weights, ringAfter(sums), ringBytes(sums), plan.stageTiles,
+                      shareBound(plan, e.warp), shareBound(plan, e.add(e.warp, e.c(1))),
+                      e.c(outputTiles(plan.group)), [](Value item) { return item; });
 }
 
-void LinearEmitter::emitNarrow(const LinearGroup &group, int64_t before) {
-  e.loopBy(firstItem(e.c(before)), e.c(outputTiles(group)), e.grid, [&](Value tile) {
-    e.loop(e.c(0), count, mostColumns * mmaTokens, [&](Value token) {
-      Value left = e.sub(count, token);
-      e.either(
-          e.less(e.c(mmaTokens), left),
-          [&] {
-            e.either(
-                e.less(e.c(2 * mmaTokens), left),
-                [&] { emitTile(group, tile, token, mostColumns); },
-                [&] { emitTile(group, tile, token, 2); });
-          },
-          [&] { emitTile(group, tile, token, 1); });
-    });
+/// Where kernels wait for those before them, the first weights of a block are copied meanwhile.
+void LinearEmitter::startCopies(MutableArrayRef<Plan> plans) {
+  if (!e.isDependent())
+    return;
+  Value others = e.less(e.c(0), e.c(0)); // whether a group before has an item for this block
+  for (Plan &plan : plans) {
+    Value has = e.less(plan.first, e.c(outputTiles(plan.group)));
+    Value starts = e.select(others, e.less(e.c(0), e.c(0)), has);
+    if (plan.wide)
+      starts = arith::AndIOp::create(e.b, starts, isNarrow());
+    streamOf(plan).start(plan.first, starts);
+    plan.started = starts;
+    others = arith::OrIOp::create(e.b, others, has);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Items
+//===----------------------------------------------------------------------===//
+
+void LinearEmitter::emitGroup(const Plan &plan) {
+  if (!plan.wide)
+    return emitNarrow(plan);
+  e.either(isNarrow(), [&] { emitNarrow(plan); }, [&] { emitWide(wideOf(plan)); });
+}
+
+/// Weights that have no other form come again for every 8 tokens.
+void LinearEmitter::emitNarrow(const Plan &plan) {
+  e.loop(e.c(0), count, mmaTokens, [&](Value token) {
+    Value copyFirst;
+    if (plan.started)
+      copyFirst = arith::OrIOp::create(e.b, e.less(e.c(0), token),
+                                       e.equal(plan.started, e.integer(e.b.getI1Type(), 0)));
+    emitItems(plan, token, copyFirst);
   });
 }
 
-/// 16 outputs of each result for 8 * `columns` tokens, by all warps of the block.
-void LinearEmitter::emitTile(const LinearGroup &group, Value tile, Value firstToken,
-                             int64_t columns) {
-  SmallVector<Value> sums = emitSums(group, tile, firstToken, columns);
-  e.barrier(); // whoever still reads the partial sums of the tile before
-  storeSums(group, sums, columns);
-  e.barrier();
-  emitEpilogue(group, tile, firstToken, columns);
+/// All items of the block for 8 tokens. Inputs of a lane are loaded a stage ahead.
+void LinearEmitter::emitItems(const Plan &plan, Value firstToken, Value copyFirst) {
+  WeightStream stream = streamOf(plan);
+  WeightStream::State state = stream.start(plan.first, copyFirst);
+  // A column that no token has repeats the last one; nobody stores it.
+  Value token = e.add(firstToken, e.shiftRight(e.lane, 2));
+  Value x = e.rowAddress(linear.getX(), e.minimum(token, e.sub(count, e.c(1))));
+  // A warp without a share loads something, too.
+  Value begin = e.minimum(shareBound(plan, e.warp), e.c(tiles() - plan.stageTiles));
+  llvm::append_range(state, roundStage(plan, loadStage(plan, x, begin)));
+  Value rest = e.sub(e.add(e.c(outputTiles(plan.group) - 1), e.grid), plan.first);
+  e.fold(e.c(0), e.div(rest, e.grid), 1, state, [&](Value i, ValueRange values) {
+    Value tile = e.add(plan.first, e.mul(i, e.grid));
+    SmallVector<RowPair> scales = rowScales(plan, tile);
+    WeightStream::State now(values.take_front(WeightStream::stateValues));
+    SmallVector<Value> inputs(values.drop_front(WeightStream::stateValues));
+    SmallVector<Value> sums = emitShare(plan, stream, x, inputs, now);
+    scaleRows(sums, scales, 1);
+    e.barrier(); // whoever still reads the partial sums before
+    storeSums(plan, sums);
+    e.barrier();
+    emitEpilogue(plan, tile, firstToken);
+    llvm::append_range(now, inputs);
+    return now;
+  });
 }
 
 //===----------------------------------------------------------------------===//
 // Sums of a warp
 //===----------------------------------------------------------------------===//
 
-/// The lane's 8 columns of one token in the tile at `step`. Beyond the last column there are zeros,
-/// whatever lies in memory.
-SmallVector<Value> LinearEmitter::loadInputs(Value x, Value step, LaneColumns which) {
-  int64_t columns = featuresOf(linear.getX());
+/// The lane's 8 columns of one token in the tile `ahead` of `tile`. Beyond the last column there are
+/// zeros, whatever lies in memory.
+SmallVector<Value> LinearEmitter::loadInputs(Value x, Value tile, int64_t ahead,
+                                             LaneColumns which) {
+  int64_t columns = featuresOf(linear.getX()), after = ahead * Mma16::columns;
   bool eight = which == LaneColumns::eight;
-  Value q = e.andBits(e.lane, 3);
-  Value first = e.add(e.mul(step, e.c(Mma16::columns)), e.mul(q, e.c(eight ? 8 : 4)));
+  Value lanes = e.mul(e.andBits(e.lane, 3), e.c(eight ? 8 : 4));
+  Value first = e.add(e.mul(tile, e.c(Mma16::columns)), lanes), own = e.at(x, e.mul(first, e.c(4)));
   int64_t together = columns % 4 == 0 ? 4 : 1; // that are inside or outside as one
   SmallVector<Value> values;
   for (int64_t i = 0; i < 8; i += together) {
-    Value column = e.add(first, e.c(eight || i < 4 ? i : 12 + i)), inside;
+    int64_t column = after + (eight || i < 4 ? i : 12 + i);
+    Value address = e.at(own, column * 4), inside;
     if (columns % Mma16::columns != 0) {
-      inside = e.less(column, e.c(columns));
-      column = e.select(inside, column, e.c(0));
+      inside = e.less(e.add(first, e.c(column)), e.c(columns));
+      address = e.select(inside, address, x);
     }
-    Value address = e.at(x, e.mul(column, e.c(4)));
     Type type = together == 1 ? e.f32() : Type(e.vec(together));
     Value loaded = e.load(type, address, 4 * together);
     if (inside)
@@ -111,118 +210,119 @@ SmallVector<Value> LinearEmitter::loadInputs(Value x, Value step, LaneColumns wh
   return values;
 }
 
-/// Adds the products of one tile of each result's weights. Sums: [result][column][4].
-SmallVector<Value> LinearEmitter::emitStep(ArrayRef<std::unique_ptr<TileWeights>> weights,
-                                           ValueRange loaded, Value step, ValueRange x,
-                                           ValueRange sums) {
-  SmallVector<Value> next(sums);
-  std::vector<DecodedTile> tiles;
-  for (const auto &own : weights) {
-    tiles.push_back(own->decode(loaded.take_front(own->values())));
-    loaded = loaded.drop_front(own->values());
-  }
-  for (auto [column, address] : llvm::enumerate(x))
-    for (auto [result, own] : llvm::enumerate(weights)) {
-      Value *sum = &next[(result * x.size() + column) * 4];
-      SmallVector<Value> inputs = loadInputs(address, step, own->laneColumns());
-      RoundedInputs rounded = own->round(inputs);
-      llvm::copy(own->multiply(tiles[result], rounded, Fragment(sum, sum + 4)), sum);
-    }
-  return next;
+/// The lane's inputs in the tiles of a stage, as the first result wants them: [tile][8].
+SmallVector<Value> LinearEmitter::loadStage(const Plan &plan, Value x, Value first) {
+  SmallVector<Value> all;
+  for (int64_t i = 0; i < plan.stageTiles; ++i)
+    llvm::append_range(all, loadInputs(x, first, i, plan.weights.front()->laneColumns()));
+  return all;
 }
 
-/// How many tiles of each result a warp loads ahead: a power of two that divides its share.
-int64_t LinearEmitter::tilesInFlight(ArrayRef<std::unique_ptr<TileWeights>> weights,
-                                     int64_t tiles) {
-  if (tiles % blockWarps != 0)
-    return 1;
-  int64_t registers = 0, inFlight = 1;
-  for (const auto &own : weights)
-    registers += own->registers();
-  while (tiles / blockWarps % (2 * inFlight) == 0 && 2 * inFlight * registers <= registersInFlight)
-    inFlight *= 2;
-  return inFlight;
+/// The same, rounded: registers of one tile after the other.
+SmallVector<Value> LinearEmitter::roundStage(const Plan &plan, ArrayRef<Value> inputs) {
+  SmallVector<Value> all;
+  for (int64_t i = 0; i < plan.stageTiles; ++i) {
+    RoundedInputs rounded = plan.weights.front()->round(inputs.slice(i * 8, 8));
+    llvm::append_range(all, rounded.first);
+    llvm::append_range(all, rounded.second);
+  }
+  return all;
 }
 
-SmallVector<std::unique_ptr<TileWeights>> LinearEmitter::weightsOf(const LinearGroup &group,
-                                                                   Value tile) {
-  SmallVector<std::unique_ptr<TileWeights>> weights;
-  for (unsigned result : group.results) {
-    Value base = e.operand(linear.getWeights()[result]);
-    weights.push_back(TileWeights::create(e, weightType(result), base));
-    weights.back()->moveTo(tile);
-  }
-  return weights;
+std::vector<DecodedTile> LinearEmitter::decode(const Plan &plan, WeightStream &stream,
+                                               const WeightStream::State &state, int64_t tile) {
+  std::vector<DecodedTile> decoded;
+  for (auto [own, loaded] : llvm::zip(plan.weights, stream.load(state, tile)))
+    decoded.push_back(own->decode(loaded, tile));
+  return decoded;
 }
 
-/// A warp's share of K: tiles [S w / 8, S (w + 1) / 8) of the S tiles in a row. Tiles are loaded
-/// one round ahead.
-SmallVector<Value> LinearEmitter::emitSums(const LinearGroup &group, Value tile, Value firstToken,
-                                           int64_t columns) {
-  SmallVector<std::unique_ptr<TileWeights>> weights = weightsOf(group, tile);
-  int64_t values = 0;
-  for (const auto &own : weights)
-    values += own->values();
-  int64_t tiles = llvm::divideCeil(featuresOf(linear.getX()), Mma16::columns);
-  int64_t inFlight = tilesInFlight(weights, tiles);
-  auto bound = [&](Value w) { return e.shiftRight(e.mul(w, e.c(tiles)), 3); };
-  Value begin = bound(e.warp), end = bound(e.add(e.warp, e.c(1)));
-  Value last = e.maximum(e.sub(end, e.c(1)), e.c(0));
-
-  SmallVector<Value> x;
-  for (int64_t column = 0; column < columns; ++column) {
-    Value token = e.add(firstToken, e.add(e.shiftRight(e.lane, 2), e.c(column * mmaTokens)));
-    // A column that no token has repeats the last one; nobody stores it.
-    token = e.minimum(token, e.sub(count, e.c(1)));
-    x.push_back(e.rowAddress(linear.getX(), token));
+/// Adds the products of tile `index` of a stage. `rounded` is what `roundStage` gave: a result that
+/// wants other inputs loads them here.
+void LinearEmitter::multiplyTile(const Plan &plan, ArrayRef<DecodedTile> tiles,
+                                 ArrayRef<Value> rounded, Value x, Value step, int64_t index,
+                                 MutableArrayRef<Chains> chains) {
+  TileWeights &first = *plan.weights.front();
+  size_t registers = first.hasTwoParts() ? 8 : 4;
+  ArrayRef<Value> own = rounded.slice(index * registers, registers);
+  RoundedInputs common{Fragment(own.take_front(4)), Fragment(own.drop_front(4))};
+  for (auto [result, weights] : llvm::enumerate(plan.weights)) {
+    RoundedInputs inputs = common;
+    if (!weights->sharesInputs(first))
+      inputs = weights->round(loadInputs(x, step, index, weights->laneColumns()));
+    weights->multiply(tiles[result], inputs, chains[result]);
   }
-  auto loadRound = [&](Value step) {
-    SmallVector<Value> all;
-    for (int64_t i = 0; i < inFlight; ++i)
-      for (const auto &own : weights)
-        llvm::append_range(all, own->load(e.minimum(e.add(step, e.c(i)), last)));
-    return all;
-  };
-  SmallVector<Value> state(group.results.size() * columns * 4, e.f(0));
-  size_t sums = state.size();
-  llvm::append_range(state, loadRound(begin));
-  state = e.fold(begin, end, inFlight, state, [&](Value step, ValueRange before) {
-    SmallVector<Value> next = loadRound(e.add(step, e.c(inFlight)));
-    SmallVector<Value> total(before.take_front(sums));
-    for (int64_t i = 0; i < inFlight; ++i)
-      total =
-          emitStep(weights, before.slice(sums + i * values, values), e.add(step, e.c(i)), x, total);
-    llvm::append_range(total, next);
-    return total;
+}
+
+/// The warp's share of K of one item. `inputs` are those of the first stage, and in the end those of
+/// the first stage again, for the next item. Sums: [result][4].
+SmallVector<Value> LinearEmitter::emitShare(const Plan &plan, WeightStream &stream, Value x,
+                                            SmallVector<Value> &inputs,
+                                            WeightStream::State &state) {
+  Value begin = shareBound(plan, e.warp), end = shareBound(plan, e.add(e.warp, e.c(1)));
+  size_t results = plan.weights.size(), count = inputs.size(), sums = results * 4;
+  SmallVector<Value> all(state);
+  llvm::append_range(all, inputs);
+  all.append(sums, e.f(0));
+  all = e.fold(begin, end, plan.stageTiles, all, [&](Value step, ValueRange values) {
+    WeightStream::State now(values.take_front(WeightStream::stateValues));
+    SmallVector<Value> own(values.drop_front(now.size()).take_front(count));
+    std::vector<Chains> chains(results);
+    for (auto [i, chain] : llvm::enumerate(chains))
+      chain.sum = Fragment(values.take_back(sums).slice(4 * i, 4));
+    Value following = e.add(step, e.c(plan.stageTiles));
+    following = e.select(e.less(following, end), following, begin);
+    SmallVector<Value> next = loadStage(plan, x, following);
+    stream.open(now);
+    for (int64_t i = 0; i < plan.stageTiles; ++i)
+      multiplyTile(plan, decode(plan, stream, now, i), own, x, step, i, chains);
+    stream.close(now);
+    llvm::append_range(now, roundStage(plan, next)); // last: they have arrived by now
+    for (const Chains &chain : chains)
+      llvm::append_range(now, chain.sum);
+    return now;
   });
-  state.truncate(sums);
-  return state;
+  state.assign(all.begin(), all.begin() + WeightStream::stateValues);
+  inputs.assign(all.begin() + state.size(), all.begin() + state.size() + count);
+  return SmallVector<Value>(ArrayRef(all).take_back(sums));
+}
+
+SmallVector<RowPair> LinearEmitter::rowScales(const Plan &plan, Value band) {
+  SmallVector<RowPair> scales;
+  for (const auto &own : plan.weights)
+    scales.push_back(own->rowScales(band));
+  return scales;
+}
+
+/// Sums: [result][column][4].
+void LinearEmitter::scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> scales,
+                              int64_t columns) {
+  for (auto [i, sum] : llvm::enumerate(sums))
+    if (const RowPair &scale = scales[i / (4 * columns)]; scale[0])
+      sum = e.fmul(sum, scale[i % 4 / 2]);
 }
 
 //===----------------------------------------------------------------------===//
 // Sums of the block
 //===----------------------------------------------------------------------===//
 
-/// Fragments of results (PTX ISA, mma.m16n8k16): registers 0 and 1 are row lane / 4, columns
-/// 2 (lane % 4) and the next; registers 2 and 3 are 8 rows below.
-void LinearEmitter::storeSums(const LinearGroup &group, ValueRange sums, int64_t columns) {
-  Value row = e.shiftRight(e.lane, 2), token = e.shiftLeft(e.andBits(e.lane, 3), 1);
+/// Tokens of results (PTX ISA, mma.m16n8k16): registers 0 and 2 are column 2 (lane % 4), 1 and 3 the
+/// next.
+void LinearEmitter::storeSums(const Plan &plan, ArrayRef<Value> sums) {
+  Value token = e.shiftLeft(e.andBits(e.lane, 3), 1);
   Value own = e.at(partials, e.mul(e.warp, e.c(resultBytes() / blockWarps)));
-  own = e.at(own, e.mul(e.add(e.mul(token, e.c(tokenStride)), row), e.c(4)));
-  for (size_t result = 0; result < group.results.size(); ++result)
-    for (int64_t column = 0; column < columns; ++column)
-      for (int64_t i = 0; i < 4; ++i) {
-        int64_t offset = (column * mmaTokens + i % 2) * tokenStride + i / 2 * 8;
-        e.store(sums[(result * columns + column) * 4 + i],
-                e.at(own, result * resultBytes() + offset * 4));
-      }
+  for (auto [result, weights] : llvm::enumerate(plan.weights))
+    for (int64_t i = 0; i < 4; ++i) {
+      Value place = e.mul(e.add(token, e.c(i % 2)), e.c(tokenStride));
+      place = e.shiftLeft(e.add(place, weights->outputOf(i / 2)), 2);
+      e.store(sums[result * 4 + i], e.at(e.at(own, result * resultBytes()), place));
+    }
 }
 
-/// A thread for each output and token: the warps' sums in the order of warps, then the epilogue.
-void LinearEmitter::emitEpilogue(const LinearGroup &group, Value tile, Value firstToken,
-                                 int64_t columns) {
-  int64_t outputs = group.outputs;
-  e.forThreads(columns * mmaTokens * Mma16::rows, [&](Value i) {
+/// A thread for each output and token of 8: the warps' sums in the order of warps, then the epilogue.
+void LinearEmitter::emitEpilogue(const Plan &plan, Value tile, Value firstToken) {
+  int64_t outputs = plan.group.outputs;
+  e.forThreads(mmaTokens * Mma16::rows, [&](Value i) {
     Value row = e.andBits(i, Mma16::rows - 1), column = e.shiftRight(i, 4);
     Value output = e.add(e.mul(tile, e.c(Mma16::rows)), row);
     Value token = e.add(firstToken, column);
@@ -232,7 +332,7 @@ void LinearEmitter::emitEpilogue(const LinearGroup &group, Value tile, Value fir
     e.when(wanted, [&] {
       Value own = e.at(partials, e.mul(e.add(e.mul(column, e.c(tokenStride)), row), e.c(4)));
       SmallVector<Value> sums;
-      for (size_t result = 0; result < group.results.size(); ++result) {
+      for (size_t result = 0; result < plan.group.results.size(); ++result) {
         auto part = [&](int64_t w) {
           return e.load(e.f32(),
                         e.at(own, result * resultBytes() + w * (resultBytes() / blockWarps)));
@@ -242,7 +342,7 @@ void LinearEmitter::emitEpilogue(const LinearGroup &group, Value tile, Value fir
           sum = e.fadd(sum, part(w));
         sums.push_back(sum);
       }
-      emitOutput(group, sums, output, token);
+      emitOutput(plan.group, sums, output, token);
     });
   });
 }

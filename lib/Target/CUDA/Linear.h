@@ -4,7 +4,7 @@
 #ifndef KVASIR_LIB_TARGET_CUDA_LINEAR_H
 #define KVASIR_LIB_TARGET_CUDA_LINEAR_H
 
-#include "TileWeights.h"
+#include "WeightStream.h"
 
 #include "kvasir/Encoding/Mma16.h"
 #include "llvm/Support/MathExtras.h"
@@ -13,22 +13,21 @@ namespace kvasir::cuda {
 
 using emit::LinearGroup;
 using llvm::ArrayRef;
+using llvm::MutableArrayRef;
 using llvm::SmallVector;
 using mlir::FailureOr;
 using mlir::LogicalResult;
 
 /// Columns of a matrix instruction's result: tokens.
 constexpr int64_t mmaTokens = 8;
-/// Most instructions side by side for the tokens of one tile: a tile has up to 32 tokens.
-constexpr int64_t mostColumns = 4;
-/// The same in steps of more tokens, over all results of a group.
+/// Instructions side by side in steps of more tokens, over all results of a group: 32 tokens of one
+/// result, 16 of two.
 constexpr int64_t wideColumns = 4;
 /// Floats from one token to the next in the partial sums: 16 rows, and 4 more so that the lanes
 /// of a warp write to different banks.
 constexpr int64_t tokenStride = Mma16::rows + 4;
-/// Registers of a lane for weights in flight: 4 tiles of 1 KB of floats for a warp, 32 KB for a
-/// block; 4 tiles of codes of 4 bits.
-constexpr int64_t registersInFlight = 32;
+/// Most tiles of a stage: 8 registers of a lane for inputs in flight, each.
+constexpr int64_t mostStageTiles = 4;
 
 /// Emits the phase.
 class LinearEmitter {
@@ -38,6 +37,19 @@ public:
   FailureOr<Items> emit();
 
 private:
+  using Weights = SmallVector<std::unique_ptr<TileWeights>>;
+  /// A group and how its weights are streamed.
+  struct Plan {
+    LinearGroup group;
+    Weights weights;
+    int64_t before;     ///< tiles of outputs of the groups before
+    int64_t alignment;  ///< tiles that shares of K begin at multiples of
+    int64_t stageTiles; ///< copied, and multiplied, together
+    bool wide;          ///< has a form for many tokens
+    Value first;        ///< item of this block, for few tokens
+    Value started;      ///< whether copies run already; null: no
+  };
+
   LogicalResult check();
   llm::WeightType weightType(unsigned result) {
     return llvm::cast<llm::WeightType>(linear.getWeights()[result].getType());
@@ -45,38 +57,73 @@ private:
   int64_t outputTiles(const LinearGroup &group) {
     return llvm::divideCeil(group.outputs, Mma16::rows);
   }
-  void emitGroup(const LinearGroup &group, int64_t before);
-  void emitNarrow(const LinearGroup &group, int64_t before);
+  int64_t tiles() { return llvm::divideCeil(emit::featuresOf(linear.getX()), Mma16::columns); }
+  SmallVector<Plan> makePlans();
+  int64_t stageTilesOf(const Plan &plan);
+  int64_t ringBytes(int64_t others) const;
+  Value ringAfter(int64_t others);
+  void startCopies(MutableArrayRef<Plan> plans);
+  Value shareBound(const Plan &plan, Value share);
+  int64_t shareBound(const Plan &plan, int64_t share);
   Value firstItem(Value before);
-  void emitTile(const LinearGroup &group, Value tile, Value firstToken, int64_t columns);
-  SmallVector<Value> emitSums(const LinearGroup &group, Value tile, Value firstToken,
-                              int64_t columns);
-  SmallVector<Value> emitStep(ArrayRef<std::unique_ptr<TileWeights>> weights, ValueRange loaded,
-                              Value step, ValueRange x, ValueRange sums);
-  SmallVector<Value> loadInputs(Value x, Value step, LaneColumns which);
-  int64_t tilesInFlight(ArrayRef<std::unique_ptr<TileWeights>> weights, int64_t tiles);
-  void storeSums(const LinearGroup &group, ValueRange sums, int64_t columns);
-  void emitEpilogue(const LinearGroup &group, Value tile, Value firstToken, int64_t columns);
+  /// i1: whether the step has few tokens.
+  Value isNarrow() { return e.less(count, e.c(mmaTokens + 1)); }
+
+  //--- few tokens: a block has 16 outputs, warps divide K
+  WeightStream streamOf(const Plan &plan);
+  void emitGroup(const Plan &plan);
+  void emitNarrow(const Plan &plan);
+  void emitItems(const Plan &plan, Value firstToken, Value copyFirst);
+  SmallVector<Value> emitShare(const Plan &plan, WeightStream &stream, Value x,
+                               SmallVector<Value> &inputs, WeightStream::State &state);
+  void multiplyTile(const Plan &plan, ArrayRef<DecodedTile> tiles, ArrayRef<Value> rounded, Value x,
+                    Value step, int64_t index, MutableArrayRef<Chains> chains);
+  SmallVector<Value> roundStage(const Plan &plan, ArrayRef<Value> inputs);
+  SmallVector<Value> loadStage(const Plan &plan, Value x, Value first);
+  void storeSums(const Plan &plan, ArrayRef<Value> sums);
+  void emitEpilogue(const Plan &plan, Value tile, Value firstToken);
+
+  //--- what both forms share
+  std::vector<DecodedTile> decode(const Plan &plan, WeightStream &stream,
+                                  const WeightStream::State &state, int64_t tile);
+  SmallVector<Value> loadInputs(Value x, Value tile, int64_t ahead, LaneColumns which);
+  SmallVector<RowPair> rowScales(const Plan &plan, Value band);
+  void scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> scales, int64_t columns);
   void emitOutput(const LinearGroup &group, ArrayRef<Value> sums, Value output, Value token);
 
   //--- steps of many tokens (LinearWide.cpp)
-  bool canBeWide(ArrayRef<std::unique_ptr<TileWeights>> weights);
-  int64_t columnsOfWide(const LinearGroup &group) {
-    return wideColumns / llvm::PowerOf2Ceil(group.results.size());
-  }
-  void emitWide(const LinearGroup &group, int64_t before);
-  void emitWideTile(const LinearGroup &group, Value band, Value firstToken);
-  SmallVector<Value> emitWideStep(ArrayRef<std::unique_ptr<TileWeights>> weights, Value step,
-                                  Value x, int64_t columns, ValueRange state);
-  void storeWide(const LinearGroup &group, ValueRange totals);
-  void emitWideEpilogue(const LinearGroup &group, Value band, Value firstToken);
+  struct Wide {
+    const Plan &plan;
+    int64_t columns;    ///< 8 tokens each
+    int64_t roundTiles; ///< tiles whose inputs are shared together: a stage or a part of it
+    Value inputs;       ///< two buffers of a round's inputs, in shared memory
+    Value totals;       ///< [warp][result][token][tokenStride] f32 there
+    int64_t tokens() const { return columns * mmaTokens; }
+    int64_t results() const { return plan.weights.size(); }
+    int64_t bufferBytes() const;
+    int64_t totalsOfResult() const { return tokens() * tokenStride * 4; }
+    int64_t bytes() const;
+  };
+  bool canBeWide(const Weights &weights);
+  Wide wideOf(const Plan &plan);
+  void emitWide(const Wide &wide);
+  void emitWideItem(const Wide &wide, WeightStream &stream, Value item, Value band,
+                    Value firstToken, WeightStream::State &state);
+  SmallVector<Value> emitWideStage(const Wide &wide, WeightStream &stream, Value step, Value x,
+                                   ValueRange values);
+  void multiply(const Wide &wide, ArrayRef<DecodedTile> tiles, Value inputs,
+                MutableArrayRef<Chains> chains);
+  SmallVector<Value> loadOwnInputs(const Wide &wide, Value x, Value step);
+  void shareInputs(const Wide &wide, ArrayRef<Value> inputs, Value buffer);
+  void eachTotal(const Wide &wide, llvm::function_ref<Value(size_t, Value)> body);
+  void emitWideEpilogue(const Wide &wide, Value band, Value firstToken);
 
-  SmallVector<std::unique_ptr<TileWeights>> weightsOf(const LinearGroup &group, Value tile);
-  int64_t resultBytes() const { return blockWarps * mostColumns * mmaTokens * tokenStride * 4; }
+  int64_t resultBytes() const { return blockWarps * mmaTokens * tokenStride * 4; }
 
   KernelEmitter &e;
   llm::LinearOp linear;
   Value count;    ///< tokens (rows) of the linear layer
+  Value memory;   ///< shared: sums and inputs, then the warps' rings
   Value partials; ///< [result of the group][warp][token][tokenStride] f32 in shared memory
 };
 

@@ -63,6 +63,12 @@ static LogicalResult emitKernel(step::PhaseOp phase, gpu::GPUModuleOp into,
   FailureOr<Items> items = emitter.emit();
   if (failed(items))
     return failure();
+  if (emitter.dynamicBytes > 0)
+    kernel->setAttr("kvasir.dynamic_shared", b.getI64IntegerAttr(emitter.dynamicBytes));
+  if (emitter.sharedBytes + emitter.dynamicBytes > architecture.blockShared)
+    return phase.emitError("expected a kernel with at most ")
+           << architecture.blockShared << " bytes of shared memory, but it needs "
+           << emitter.sharedBytes + emitter.dynamicBytes;
   if (emitter.sharedBytes > mostStaticShared)
     return phase.emitError("expected a kernel with at most ")
            << mostStaticShared << " bytes of shared memory, but it needs " << emitter.sharedBytes;

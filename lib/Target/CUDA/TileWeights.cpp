@@ -44,39 +44,42 @@ RoundedInputs TileWeights::round(ArrayRef<Value> inputs) {
 
 /// Without scales the chain of instructions goes on in the sums. With scales a group of columns has
 /// a sum of its own, which enters as fma(group's sum, scale, sum), and a minimum as
-/// fma(sum of the inputs, -minimum, sum) after it; the inputs are summed by an instruction too.
-Fragment TileWeights::multiply(const DecodedTile &tile, const RoundedInputs &inputs,
-                               Fragment sums) {
-  const Fragment &first = inputs.first, &second = inputs.second;
-  auto half = [](const Fragment &b, int64_t f) {
-    return Fragment(b.begin() + 2 * f, b.begin() + 2 * f + 2);
-  };
-  Fragment group = sums, none(4, e.f(0));
-  for (int64_t f = 0; f < 2; ++f) {
-    bool opens = !tile.scales.empty() && (f == 0 || tile.scales.size() == 2);
-    bool closes = !tile.scales.empty() && (f == 1 || tile.scales.size() == 2);
-    if (opens)
-      group = none;
+/// fma(sum of the inputs, -minimum, sum) after it; the inputs are summed by instructions too.
+void TileWeights::multiply(const DecodedTile &tile, const RoundedInputs &inputs, Chains &chains) {
+  Fragment none(4, e.f(0));
+  for (auto [f, half] : llvm::enumerate(tile)) {
+    auto operand = [&](const Fragment &b) {
+      return Fragment(b.begin() + 2 * f, b.begin() + 2 * f + 2);
+    };
+    bool scaled = half.opens || !chains.group.empty();
+    if (half.opens)
+      chains.group = chains.inputs = none;
+    Fragment &group = scaled ? chains.group : chains.sum;
     if (twoParts) {
-      group = emitMma(e, operandType, tile.parts[1][f], half(first, f), group);
-      group = emitMma(e, operandType, tile.parts[0][f], half(second, f), group);
+      group = emitMma(e, operandType, half.parts[1], operand(inputs.first), group);
+      group = emitMma(e, operandType, half.parts[0], operand(inputs.second), group);
     }
-    group = emitMma(e, operandType, tile.parts[0][f], half(first, f), group);
-    if (!closes)
+    group = emitMma(e, operandType, half.parts[0], operand(inputs.first), group);
+    if (hasMinima()) {
+      Fragment ones(4, e.integer(e.i32(), 0x3f803f80)); // bf16
+      chains.inputs = emitMma(e, operandType, ones, operand(inputs.first), chains.inputs);
+    }
+    if (!half.closes)
       continue;
-    size_t index = tile.scales.size() == 2 ? f : 0;
-    for (int64_t i = 0; i < 4; ++i)
-      sums[i] = e.fma(group[i], tile.scales[index][i / 2], sums[i]);
-    if (tile.minima.empty())
-      continue;
-    Fragment ones(4, e.integer(e.i32(), 0x3f803f80)); // bf16
-    Fragment total = none;
-    for (int64_t k = tile.scales.size() == 2 ? f : 0; k <= f; ++k)
-      total = emitMma(e, operandType, ones, half(first, k), total);
-    for (int64_t i = 0; i < 4; ++i)
-      sums[i] = e.fma(total[i], e.fneg(tile.minima[index][i / 2]), sums[i]);
+    for (int64_t i = 0; i < 4; ++i) {
+      Value &sum = chains.sum[i];
+      sum = e.fma(group[i], half.scale[i / 2], sum);
+      if (hasMinima())
+        sum = e.fma(chains.inputs[i], e.fneg(half.minimum[i / 2]), sum);
+    }
+    chains.group.clear();
   }
-  return tile.scales.empty() ? group : sums;
+}
+
+/// Rows of results (PTX ISA, mma.m16n8k16): registers 0 and 1 are row lane / 4, the others 8 below.
+Value TileWeights::outputOf(int64_t row) {
+  Value g = e.shiftRight(e.lane, 2);
+  return rowsTogether ? e.add(e.shiftLeft(g, 1), e.c(row)) : e.add(g, e.c(8 * row));
 }
 
 //===----------------------------------------------------------------------===//
@@ -92,36 +95,44 @@ public:
     twoParts = parts == 2;
     if (!twoParts)
       operandType = type.getElementType();
-    loadedValues = 2 * parts;
-    loadedRegisters = 8 * parts;
   }
 
-  void moveTo(Value band) override {
+  int64_t stageBytes() const override { return stageTiles * tileBytes(); }
+
+  /// A lane copies what it multiplies.
+  void copyStage(Value band, Value tile, Value to) override {
     int64_t tiles = llvm::divideCeil(type.getColumns(), Mma16::columns);
-    own = e.at(e.far(base, band, tiles * parts * Mma16::tileBytes), e.mul(e.lane, e.c(16)));
+    Value lane = e.shiftLeft(e.lane, 4);
+    Value from = e.at(e.far(base, band, tiles * tileBytes()), e.mul(tile, e.c(tileBytes())));
+    from = e.at(from, lane);
+    to = e.at(to, lane);
+    for (int64_t at = 0; at < stageBytes(); at += Mma16::operandBytes)
+      e.copyAsync(e.at(to, at), e.at(from, at));
   }
 
-  SmallVector<Value> load(Value step) override {
+  SmallVector<Value> load(Value stage, int64_t tile) override {
     SmallVector<Value> values;
-    Value tile = e.at(own, e.mul(step, e.c(parts * Mma16::tileBytes)));
+    Value own = e.at(e.at(stage, e.shiftLeft(e.lane, 4)), tile * tileBytes());
     for (int64_t i = 0; i < 2 * parts; ++i)
-      values.push_back(e.loadConstant(e.vec(4, e.i32()), e.at(tile, i * Mma16::operandBytes), 16));
+      values.push_back(e.load(e.vec(4, e.i32()), e.at(own, i * Mma16::operandBytes), 16));
     return values;
   }
 
-  DecodedTile decode(ValueRange loaded) override {
+  DecodedTile decode(ValueRange loaded, int64_t) override {
     DecodedTile tile;
-    for (int64_t part = 0; part < parts; ++part) {
-      auto &operands = tile.parts.emplace_back();
-      for (int64_t f = 0; f < 2; ++f)
+    for (int64_t part = 0; part < parts; ++part)
+      for (int64_t f = 0; f < 2; ++f) {
+        Fragment &operand = tile[f].parts.emplace_back();
         for (int64_t i = 0; i < 4; ++i)
-          operands[f].push_back(LLVM::ExtractElementOp::create(e.b, loaded[2 * part + f], e.c(i)));
-    }
+          operand.push_back(LLVM::ExtractElementOp::create(e.b, loaded[2 * part + f], e.c(i)));
+      }
     return tile;
   }
 
 private:
-  Value base, own;
+  int64_t tileBytes() const { return parts * Mma16::tileBytes; }
+
+  Value base;
   int64_t parts; ///< bf16 that an f32 is the sum of
 };
 } // namespace

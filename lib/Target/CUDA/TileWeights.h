@@ -1,5 +1,5 @@
 // Weights of a linear layer as operands of matrix instructions: plain floats in layout mma16, or
-// codes in layout panel32, decoded in registers.
+// codes in layout panel32, which come through shared memory and are decoded in registers.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_LIB_TARGET_CUDA_TILEWEIGHTS_H
 #define KVASIR_LIB_TARGET_CUDA_TILEWEIGHTS_H
@@ -16,14 +16,17 @@ enum class LaneColumns {
   twiceFour ///< 4 q .. 4 q + 3, and the same 16 further on in the second
 };
 
-/// A tile of 16 outputs and 32 inputs in registers.
-struct DecodedTile {
-  /// Operands A of the two instructions, for each part that a weight is the sum of.
-  llvm::SmallVector<std::array<Fragment, 2>> parts;
-  /// Of rows lane / 4 and 8 below; for each group of columns in the tile: one, or one for each
-  /// instruction. Empty: weights are what the operands say.
-  llvm::SmallVector<std::array<Value, 2>> scales, minima;
+/// Two values: of the two rows that a lane has of a tile.
+using RowPair = std::array<Value, 2>;
+
+/// One of the two instructions for a tile of 16 outputs and 32 inputs.
+struct HalfTile {
+  llvm::SmallVector<Fragment, 2> parts; ///< operand A, for each part that a weight is the sum of
+  bool opens = false;                   ///< a group of columns begins with it
+  bool closes = false;                  ///< a group of columns ends with it: scales are applied
+  RowPair scale, minimum;               ///< where it closes; minimum: null without
 };
+using DecodedTile = std::array<HalfTile, 2>;
 
 /// Operands B of the two instructions, two registers each: what a lane has of one token's inputs.
 struct RoundedInputs {
@@ -31,21 +34,38 @@ struct RoundedInputs {
   Fragment second; ///< what rounding took away, where weights have two parts; else empty
 };
 
-/// The weights of one result of a linear layer.
+/// Sums of one result and 8 tokens, four of a lane each (results of mma.m16n8k16).
+struct Chains {
+  Fragment sum;    ///< of what is scaled
+  Fragment group;  ///< of the group at hand
+  Fragment inputs; ///< the same for weights of 1, where there are minima
+};
+
+/// The weights of one result of a linear layer. A warp streams them in stages of some tiles, each
+/// through `stageBytes` bytes of shared memory.
 class TileWeights {
 public:
   static std::unique_ptr<TileWeights> create(KernelEmitter &e, llm::WeightType type, Value base);
   virtual ~TileWeights() = default;
 
-  /// Goes to the tiles of outputs 16 `band` .. 16 `band` + 15.
-  virtual void moveTo(Value band) = 0;
-  /// What the lane needs of the tile at `step`: loads, to be waited for later.
-  virtual llvm::SmallVector<Value> load(Value step) = 0;
-  virtual DecodedTile decode(ValueRange loaded) = 0;
+  /// Columns / 32 that a warp's share begins at a multiple of.
+  int64_t alignment() const { return tileAlignment; }
+  /// Tiles of a stage from now on: 1, 2 or 4. Groups of more columns are scaled stage by stage.
+  void setStage(int64_t tiles) { stageTiles = tiles; }
+  virtual int64_t stageBytes() const = 0;
+  /// Copies the stage from tile `tile` on, of outputs 16 `band` .. 16 `band` + 15, to shared memory:
+  /// by all lanes, not waited for.
+  virtual void copyStage(Value band, Value tile, Value to) = 0;
+  /// The lane's words of tile number `tile` of a stage that has arrived, and what scales it.
+  virtual llvm::SmallVector<Value> load(Value stage, int64_t tile) = 0;
+  /// What `load` of that tile returned as operands.
+  virtual DecodedTile decode(ValueRange loaded, int64_t tile) = 0;
+  /// The scale of a whole row, from global memory; null without.
+  virtual RowPair rowScales(Value band) { return {}; }
 
-  int64_t values() const { return loadedValues; } ///< that `load` returns
-  int64_t registers() const { return loadedRegisters; }
   LaneColumns laneColumns() const { return columns; }
+  /// The output of the tile that the lane's sums 0 and 1 (2 and 3) belong to.
+  Value outputOf(int64_t row);
 
   /// Rounds the lane's 8 inputs of a token.
   RoundedInputs round(llvm::ArrayRef<Value> inputs);
@@ -55,8 +75,9 @@ public:
            crossed == other.crossed && twoParts == other.twoParts;
   }
   bool hasTwoParts() const { return twoParts; }
-  /// Adds the products of the tile with inputs to 4 sums.
-  Fragment multiply(const DecodedTile &tile, const RoundedInputs &inputs, Fragment sums);
+  bool hasMinima() const { return minima; }
+  /// Adds the products of the tile with inputs to chains.
+  void multiply(const DecodedTile &tile, const RoundedInputs &inputs, Chains &chains);
 
 protected:
   TileWeights(KernelEmitter &e, llm::WeightType type);
@@ -65,9 +86,11 @@ protected:
   llm::WeightType type;
   Type operandType; ///< bf16 or f16
   LaneColumns columns = LaneColumns::eight;
-  bool twoParts = false; ///< a weight is the sum of two
-  bool crossed = false;  ///< registers pair inputs 0 and 2, 1 and 3, not 0 and 1, 2 and 3
-  int64_t loadedValues = 0, loadedRegisters = 0;
+  bool twoParts = false;     ///< a weight is the sum of two
+  bool minima = false;       ///< minima are taken from scaled sums
+  bool crossed = false;      ///< registers pair inputs 0 and 2, 1 and 3, not 0 and 1, 2 and 3
+  bool rowsTogether = false; ///< a lane has rows 2 g and 2 g + 1, g = lane / 4; else g and g + 8
+  int64_t tileAlignment = 1, stageTiles = 1;
 
 private:
   Fragment roundOnce(llvm::ArrayRef<Value> values);

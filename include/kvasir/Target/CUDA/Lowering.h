@@ -19,6 +19,8 @@ struct Architecture {
   std::string ptxFeature;  ///< LLVM's name of the PTX version: "+ptx80"
   int64_t blockShared;     ///< bytes of shared memory that one block may have
   int64_t threadRegisters; ///< most registers of a thread
+  int64_t linearShared;    ///< bytes that a block of a linear layer takes, most of it for weights
+                           ///< that are under way
 };
 
 /// All architectures, oldest first.

@@ -1,0 +1,228 @@
+// Kernels of linear layers on the emulator against sums in f64, for every kind of weights: right,
+// with the same bits for every number of tokens, and accepted by ptxas without spills.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Emulated.h"
+#include "Layer.h"
+
+#include "dialects/Step/Step.h"
+#include "kvasir/Encoding/Encoding.h"
+#include "kvasir/Pipeline/Pipeline.h"
+#include "kvasir/Pipeline/RegisterAll.h"
+#include "kvasir/Target/CUDA/Codegen.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "gtest/gtest.h"
+
+#include <cmath>
+#include <cstring>
+
+using namespace kvasir;
+using namespace kvasir::test;
+
+namespace {
+
+/// A phase in text, lowered for some architectures.
+struct Lowered {
+  Lowered(const std::string &text, const std::string &architectures) {
+    mlir::DialectRegistry registry;
+    registerAllDialects(registry);
+    context.appendDialectRegistry(registry);
+    context.disableMultithreading();
+    mlir::ScopedDiagnosticHandler handler(
+        &context, [&](mlir::Diagnostic &diagnostic) { failure += diagnostic.str() + "\n"; });
+    module = mlir::parseSourceString<mlir::ModuleOp>(text, &context);
+    PipelineOptions options;
+    options.target = "cuda:" + architectures;
+    options.from = "schedule";
+    options.until = "lower";
+    if (module && mlir::failed(runPipeline(*module, options)))
+      failure += "cannot be lowered";
+  }
+
+  mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
+  std::string failure;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+};
+
+/// One layer, or two that a gated activation puts together, on the emulator.
+class Kernel {
+public:
+  Kernel(const std::string &element, int64_t n, int64_t k, int results, const std::string &chip,
+         int64_t blocks)
+      : lowered(phaseOf(makeLayer(element, n, k, 1), results), chip) {
+    for (int i = 0; i < results; ++i)
+      layers.push_back(makeLayer(element, n, k, 1 + i));
+    EmulatorOptions options;
+    options.blocks = blocks;
+    failure = lowered.failure;
+    if (failure.empty())
+      code = std::make_unique<Emulated>(*lowered.module, chip, options);
+    if (code)
+      failure = code->failure;
+  }
+
+  /// The first `tokens` rows of `x` through the kernel: [tokens][n].
+  std::vector<float> run(const std::vector<float> &x, int64_t tokens) {
+    int64_t n = layers[0].n, k = layers[0].k, from = strideOf(k), to = strideOf(n);
+    // What lies between rows is unspecified, and must not matter.
+    std::vector<float> in(tokens * from, NAN), out(tokens * to, NAN), result;
+    for (int64_t t = 0; t < tokens; ++t)
+      std::copy_n(&x[t * k], k, &in[t * from]);
+    kvasir_step_args args = {};
+    args.struct_size = sizeof(args);
+    args.tokens = int32_t(tokens);
+    std::vector<Operand> operands = {{in, false}};
+    for (Layer &layer : layers)
+      operands.push_back({layer.packed, false});
+    operands.push_back({out});
+    EXPECT_EQ(code->run("p", operands, &args, 2), "");
+    for (int64_t t = 0; t < tokens; ++t)
+      result.insert(result.end(), &out[t * to], &out[t * to] + n);
+    return result;
+  }
+
+  /// One output of one token, with all sums in f64, and the sum of the magnitudes.
+  std::pair<double, double> expected(const float *x, int64_t output) const {
+    double sums[2] = {}, magnitudes[2] = {};
+    for (size_t i = 0; i < layers.size(); ++i) {
+      const Layer &layer = layers[i];
+      for (int64_t k = 0; k < layer.k; ++k) {
+        double product = roundTo(x[k], layer.inputBits) * layer.values[output * layer.k + k];
+        sums[i] += product;
+        magnitudes[i] += std::abs(product);
+      }
+    }
+    if (layers.size() == 1)
+      return {sums[0], magnitudes[0]};
+    double silu = sums[0] / (1 + std::exp(-sums[0]));
+    return {silu * sums[1], 2 * magnitudes[0] * magnitudes[1]};
+  }
+
+  std::vector<Layer> layers;
+  std::string failure;
+
+private:
+  int64_t strideOf(int64_t columns) {
+    std::string text = "!step.buffer<tokens, " + std::to_string(columns) + ">";
+    return llvm::cast<step::BufferType>(mlir::parseType(text, &lowered.context)).getRowBytes() / 4;
+  }
+
+  Lowered lowered;
+  std::unique_ptr<Emulated> code;
+};
+
+void check(const std::string &element, int64_t n, int64_t k, int results = 1,
+           const std::string &chip = "sm_90", int64_t blocks = 2) {
+  SCOPED_TRACE(element + " " + std::to_string(n) + "x" + std::to_string(k) + " on " + chip);
+  Kernel kernel(element, n, k, results, chip, blocks);
+  ASSERT_EQ(kernel.failure, "");
+  constexpr int64_t most = 70;
+  std::vector<float> x = randomFloats(most * k, 7);
+  std::vector<float> many = kernel.run(x, most);
+  double worst = 0;
+  for (int64_t t = 0; t < most; ++t)
+    for (int64_t i = 0; i < n; ++i) {
+      auto [sum, magnitude] = kernel.expected(&x[t * k], i);
+      double error = std::abs(many[t * n + i] - sum) / magnitude;
+      worst = std::max(worst, std::isfinite(error) ? error : INFINITY);
+    }
+  EXPECT_LE(worst, element == "f32" ? 2e-5 : 1e-6);
+  for (int64_t tokens : {1, 3, 8, 9, 17, 33}) {
+    std::vector<float> few = kernel.run(x, tokens);
+    EXPECT_EQ(std::memcmp(few.data(), many.data(), few.size() * 4), 0) << tokens << " tokens";
+  }
+}
+
+class CudaLinear : public testing::TestWithParam<std::string> {};
+
+TEST_P(CudaLinear, IsRight) { check(GetParam(), 40, 512); }
+
+TEST_P(CudaLinear, Gated) { check(GetParam(), 24, 256, 2, "sm_80"); }
+
+std::vector<std::string> allKinds() {
+  std::vector<std::string> kinds = {"bf16", "f16", "f32"};
+  for (llvm::StringRef name : encodingNames())
+    kinds.push_back(name.str());
+  return kinds;
+}
+
+std::string nameOf(const testing::TestParamInfo<std::string> &info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CudaLinear, testing::ValuesIn(allKinds()), nameOf);
+
+TEST(CudaLinearShapes, Ragged) {
+  for (const char *element : {"bf16", "f16", "f32"}) {
+    check(element, 40, 172);
+    check(element, 16, 6);
+  }
+  check("int4-g32", 40, 416);       // 13 tiles: shares of one and two
+  check("int4-g128", 40, 1088);     // a last block of two tiles
+  check("int4-g128-asym", 56, 576); // the same, and fewer blocks than shares
+  check("int8", 40, 288);
+}
+
+TEST(CudaLinearShapes, ManyStages) {
+  check("bf16", 144, 4096, 1, "sm_90", 3);
+  check("int4-g128", 144, 4096, 1, "sm_90", 3);
+  check("q4_k", 32, 8192, 2, "sm_80", 1);
+  check("q6_k", 32, 8192, 1, "sm_80", 1);
+}
+
+/// A NaN among weights makes its row NaN, and no other.
+TEST(CudaLinearShapes, NaN) {
+  Kernel kernel("fp8-e4m3-g128", 32, 256, 1, "sm_90", 1);
+  ASSERT_EQ(kernel.failure, "");
+  Layer &layer = kernel.layers[0];
+  Panel32 panel(*parseEncoding("fp8-e4m3-g128"), layer.k);
+  // Row 17 of the unit, column 5: byte 1 of step 1.
+  int64_t piece = panel.headerBytes + panel.fieldBytes;
+  layer.packed[piece + panel.pieceBytes / 2 + 64 + 4 * 1 + 1] = 0xff;
+  for (int64_t tokens : {3, 40}) {
+    std::vector<float> y = kernel.run(randomFloats(tokens * layer.k, 7), tokens);
+    for (int64_t i = 0; i < tokens * layer.n; ++i)
+      EXPECT_EQ(std::isnan(y[i]), i % layer.n == 17) << i;
+  }
+}
+
+/// Kernels of real shapes fit the registers of every architecture.
+class CudaPtxas : public testing::TestWithParam<std::string> {};
+
+TEST_P(CudaPtxas, Accepts) {
+  auto ptxas = cuda::findPtxas("");
+  if (!ptxas) {
+    llvm::consumeError(ptxas.takeError());
+    GTEST_SKIP() << "there is no ptxas";
+  }
+  for (int results : {1, 2}) {
+    Layer shape = {GetParam(), 2048, 2048, {}, {}, 8};
+    if (parseEncoding(GetParam()))
+      shape.element = "!llm.encoded<\"" + GetParam() + "\">";
+    for (const cuda::Architecture &architecture : cuda::architectures()) {
+      Lowered lowered(phaseOf(shape, results), architecture.name);
+      ASSERT_EQ(lowered.failure, "");
+      auto kernels = *lowered.module->getOps<mlir::gpu::GPUModuleOp>().begin();
+      llvm::LLVMContext context;
+      auto translated = cuda::translateKernels(kernels, context, architecture);
+      ASSERT_TRUE(bool(translated)) << llvm::toString(translated.takeError());
+      auto ptx = cuda::emitPTX(**translated, architecture);
+      ASSERT_TRUE(bool(ptx)) << llvm::toString(ptx.takeError());
+      auto cubin = cuda::assemble(*ptx, architecture, *ptxas);
+      ASSERT_TRUE(bool(cubin)) << llvm::toString(cubin.takeError());
+      EXPECT_LE(cubin->kernels.at(0).registers, 128) << architecture.name << ", " << results;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CudaPtxas,
+                         testing::Values("bf16", "f32", "int4-g128", "int4-g32-asym", "int8",
+                                         "q4_k", "q6_k", "mxfp4", "fp8-e4m3"),
+                         nameOf);
+
+} // namespace
