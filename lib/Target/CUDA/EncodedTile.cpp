@@ -25,6 +25,7 @@ EncodedTile::EncodedTile(KernelEmitter &e, llm::WeightType type, const Encoding 
     columns = LaneColumns::twiceFour;
   crossed = rowsTogether = true;
   minima = encoding.minimum == MinimumKind::f16 || encoding.minimum == MinimumKind::sub8;
+  heavy = minima || (encoding.bits == 8 && groupColumns() == pieceColumns);
   tileAlignment = panel.fieldsInHeader ? 1 : blockTiles;
   for (const CodePlane &plane : codePlanes(encoding.bits))
     codeWords += oneLine(plane) ? 1 : 2;
@@ -82,8 +83,8 @@ Value EncodedTile::byLane(ArrayRef<int64_t> values) {
   return result;
 }
 
-/// Where the 16 bytes at `offset` of a tile's codes lie: pieces of 32 bytes are exchanged within 128
-/// so that the 16 lanes that read at once read from different banks.
+/// Where the 16 bytes at `offset` of a tile's codes lie: pieces of 32 bytes are exchanged within
+/// 128 so that the 16 lanes that read at once read from different banks.
 Value EncodedTile::swizzled(Value offset) {
   if (codeBytes() % 128 != 0)
     return offset;
@@ -203,11 +204,10 @@ RowPair EncodedTile::rowScales(Value band) {
   if (!panel.fieldsInHeader)
     return {};
   Value unit = e.far(base, e.shiftRight(band, 1), panel.unitBytes);
-  GroupScales scales =
-      emit::loadScales(e, encoding, panel, 2, [&](const PanelField &field, bool) {
-        Value row = e.add(e.shiftLeft(e.andBits(band, 1), 4), outputOf(0));
-        return e.at(e.at(unit, field.offset), e.mul(row, e.c(field.bytes)));
-      });
+  GroupScales scales = emit::loadScales(e, encoding, panel, 2, [&](const PanelField &field, bool) {
+    Value row = e.add(e.shiftLeft(e.andBits(band, 1), 4), outputOf(0));
+    return e.at(e.at(unit, field.offset), e.mul(row, e.c(field.bytes)));
+  });
   return unpacked(e, scales.scale);
 }
 
@@ -291,9 +291,9 @@ static Value fromE2M1Pair(KernelEmitter &e, Value word) {
   return Pair(e, e.orBits(magnitude, sign)).times(0x7f00 * 0x10001u); // 2^127
 }
 
-/// Registers of columns 0 and 2, and of 1 and 3, of a word of four codes, two at a time: integers or
-/// small floats that bf16 holds exactly. Of codes of up to 6 bits 128 + code is the bits of 128 with
-/// the code in the lowest ones.
+/// Registers of columns 0 and 2, and of 1 and 3, of a word of four codes, two at a time: integers
+/// or small floats that bf16 holds exactly. Of codes of up to 6 bits 128 + code is the bits of 128
+/// with the code in the lowest ones.
 Fragment EncodedTile::pairsOf(Value word, Value zeroPoint) {
   Fragment registers;
   for (int64_t i = 0; i < 2; ++i) {

@@ -50,7 +50,9 @@ Value LinearEmitter::ringAfter(int64_t others) {
 
 /// A power of two that divides every share, and of which the ring has some.
 int64_t LinearEmitter::stageTilesOf(const Plan &plan) {
-  int64_t stage = mostStageTiles;
+  // Two encoded results have as many codes in half a stage.
+  bool encoded = llvm::any_of(plan.weights, [](const auto &own) { return own->isEncoded(); });
+  int64_t stage = mostStageTiles / (encoded && plan.weights.size() > 1 ? 2 : 1);
   for (int64_t share = 0; share < blockWarps; ++share)
     stage = std::gcd(stage, shareBound(plan, share + 1) - shareBound(plan, share));
   constexpr int64_t fewestSlots = 3;
@@ -182,8 +184,8 @@ void LinearEmitter::emitItems(const Plan &plan, Value firstToken, Value copyFirs
 // Sums of a warp
 //===----------------------------------------------------------------------===//
 
-/// The lane's 8 columns of one token in the tile `ahead` of `tile`. Beyond the last column there are
-/// zeros, whatever lies in memory.
+/// The lane's 8 columns of one token in the tile `ahead` of `tile`. Beyond the last column there
+/// are zeros, whatever lies in memory.
 SmallVector<Value> LinearEmitter::loadInputs(Value x, Value tile, int64_t ahead,
                                              LaneColumns which) {
   int64_t columns = featuresOf(linear.getX()), after = ahead * Mma16::columns;
@@ -254,8 +256,8 @@ void LinearEmitter::multiplyTile(const Plan &plan, ArrayRef<DecodedTile> tiles,
   }
 }
 
-/// The warp's share of K of one item. `inputs` are those of the first stage, and in the end those of
-/// the first stage again, for the next item. Sums: [result][4].
+/// The warp's share of K of one item. `inputs` are those of the first stage, and in the end those
+/// of the first stage again, for the next item. Sums: [result][4].
 SmallVector<Value> LinearEmitter::emitShare(const Plan &plan, WeightStream &stream, Value x,
                                             SmallVector<Value> &inputs,
                                             WeightStream::State &state) {
@@ -306,8 +308,8 @@ void LinearEmitter::scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> sca
 // Sums of the block
 //===----------------------------------------------------------------------===//
 
-/// Tokens of results (PTX ISA, mma.m16n8k16): registers 0 and 2 are column 2 (lane % 4), 1 and 3 the
-/// next.
+/// Tokens of results (PTX ISA, mma.m16n8k16): registers 0 and 2 are column 2 (lane % 4), 1 and 3
+/// the next.
 void LinearEmitter::storeSums(const Plan &plan, ArrayRef<Value> sums) {
   Value token = e.shiftLeft(e.andBits(e.lane, 3), 1);
   Value own = e.at(partials, e.mul(e.warp, e.c(resultBytes() / blockWarps)));
@@ -319,7 +321,8 @@ void LinearEmitter::storeSums(const Plan &plan, ArrayRef<Value> sums) {
     }
 }
 
-/// A thread for each output and token of 8: the warps' sums in the order of warps, then the epilogue.
+/// A thread for each output and token of 8: the warps' sums in the order of warps, then the
+/// epilogue.
 void LinearEmitter::emitEpilogue(const Plan &plan, Value tile, Value firstToken) {
   int64_t outputs = plan.group.outputs;
   e.forThreads(mmaTokens * Mma16::rows, [&](Value i) {

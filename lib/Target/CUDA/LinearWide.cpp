@@ -28,10 +28,10 @@ bool LinearEmitter::canBeWide(const Weights &weights) {
                       [&](const auto &own) { return own->sharesInputs(*weights.front()); });
 }
 
-/// Minima take registers, too: with more than 16 tokens they would be spilled.
+/// With heavy weights and more than 16 tokens registers would be spilled.
 LinearEmitter::Wide LinearEmitter::wideOf(const Plan &plan) {
   int64_t columns = wideColumns / llvm::PowerOf2Ceil(plan.weights.size());
-  if (llvm::any_of(plan.weights, [](const auto &own) { return own->hasMinima(); }))
+  if (llvm::any_of(plan.weights, [](const auto &own) { return own->isHeavy(); }))
     columns = std::min<int64_t>(columns, 2);
   Wide wide{plan, columns, std::min(plan.stageTiles, roundParts * blockWarps / columns), {}, {}};
   wide.inputs = memory;
@@ -91,15 +91,14 @@ void LinearEmitter::emitWideItem(const Wide &wide, WeightStream &stream, Value i
   all = e.fold(e.c(0), e.c(blockWarps), 1, all, [&](Value share, ValueRange before) {
     SmallVector<Value> inner(before);
     inner.append(sums, e.f(0));
-    inner = e.fold(shareBound(plan, share), shareBound(plan, e.add(share, e.c(1))),
-                   plan.stageTiles, inner, [&](Value step, ValueRange values) {
+    inner = e.fold(shareBound(plan, share), shareBound(plan, e.add(share, e.c(1))), plan.stageTiles,
+                   inner, [&](Value step, ValueRange values) {
                      return emitWideStage(wide, stream, step, x, values);
                    });
     MutableArrayRef<Value> chains = MutableArrayRef(inner).take_back(sums);
     scaleRows(chains, scales, wide.columns);
-    eachTotal(wide, [&](size_t i, Value place) {
-      return e.fadd(e.load(e.f32(), place), chains[i]);
-    });
+    eachTotal(wide,
+              [&](size_t i, Value place) { return e.fadd(e.load(e.f32(), place), chains[i]); });
     inner.truncate(inner.size() - sums);
     return inner;
   });
@@ -190,7 +189,8 @@ void LinearEmitter::multiply(const Wide &wide, ArrayRef<DecodedTile> tiles, Valu
   }
 }
 
-/// Replaces this thread's totals, number i of [result][column][4] at its place, by what `body` says.
+/// Replaces this thread's totals, number i of [result][column][4] at its place, by what `body`
+/// says.
 void LinearEmitter::eachTotal(const Wide &wide, llvm::function_ref<Value(size_t, Value)> body) {
   Value token = e.shiftLeft(e.andBits(e.lane, 3), 1);
   Value own = e.at(wide.totals, e.mul(e.warp, e.c(wide.results() * wide.totalsOfResult())));

@@ -53,8 +53,8 @@ public:
   /// Tiles of a stage from now on: 1, 2 or 4. Groups of more columns are scaled stage by stage.
   void setStage(int64_t tiles) { stageTiles = tiles; }
   virtual int64_t stageBytes() const = 0;
-  /// Copies the stage from tile `tile` on, of outputs 16 `band` .. 16 `band` + 15, to shared memory:
-  /// by all lanes, not waited for.
+  /// Copies the stage from tile `tile` on, of outputs 16 `band` .. 16 `band` + 15, to shared
+  /// memory: by all lanes, not waited for.
   virtual void copyStage(Value band, Value tile, Value to) = 0;
   /// The lane's words of tile number `tile` of a stage that has arrived, and what scales it.
   virtual llvm::SmallVector<Value> load(Value stage, int64_t tile) = 0;
@@ -75,7 +75,10 @@ public:
            crossed == other.crossed && twoParts == other.twoParts;
   }
   bool hasTwoParts() const { return twoParts; }
+  bool isEncoded() const { return type.getEncoding().has_value(); }
   bool hasMinima() const { return minima; }
+  /// Whether decoding takes so many registers that there are few for sums.
+  bool isHeavy() const { return heavy; }
   /// Adds the products of the tile with inputs to chains.
   void multiply(const DecodedTile &tile, const RoundedInputs &inputs, Chains &chains);
 
@@ -88,6 +91,7 @@ protected:
   LaneColumns columns = LaneColumns::eight;
   bool twoParts = false;     ///< a weight is the sum of two
   bool minima = false;       ///< minima are taken from scaled sums
+  bool heavy = false;        ///< see isHeavy
   bool crossed = false;      ///< registers pair inputs 0 and 2, 1 and 3, not 0 and 1, 2 and 3
   bool rowsTogether = false; ///< a lane has rows 2 g and 2 g + 1, g = lane / 4; else g and g + 8
   int64_t tileAlignment = 1, stageTiles = 1;

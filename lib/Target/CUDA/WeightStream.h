@@ -8,8 +8,8 @@
 namespace kvasir::cuda {
 
 /// The weights that one warp multiplies in one kernel: of items first, first + grid, ... < end, the
-/// tiles from `begin` to `end` of K, of all results together, stage after stage. Copies run ahead by
-/// the whole ring, from one item into the next, so that the memory system has work at all times.
+/// tiles from `begin` to `end` of K, of all results together, stage after stage. Copies run ahead
+/// by the whole ring, from one item into the next, so that the memory system has work at all times.
 ///
 /// What changes is a state of four values that loops carry (`State`): the item, the tile and the
 /// slot to copy next, and the slot to read next.

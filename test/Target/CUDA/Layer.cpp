@@ -116,8 +116,8 @@ std::string test::phaseOf(const Layer &layer, int results) {
   std::string write = " step.write %r, %out : " + to + ", " + out + "\n}\n";
   if (results == 1)
     return "step.phase @p kind <panels> {\n^bb0(%x: " + x + ", %w: " + w + ", %out: " + out +
-           "):\n" + read + " %r = llm.linear %0, [%w] : " + from + ", [" + w + "] -> " + to +
-           "\n" + write;
+           "):\n" + read + " %r = llm.linear %0, [%w] : " + from + ", [" + w + "] -> " + to + "\n" +
+           write;
   return "step.phase @p kind <panels> {\n^bb0(%x: " + x + ", %v: " + w + ", %w: " + w +
          ", %out: " + out + "):\n" + read + " %g, %u = llm.linear %0, [%v, %w] : " + from + ", [" +
          w + ", " + w + "] -> " + to + ", " + to + "\n %r = llm.gated_act <silu> %g, %u : " + to +

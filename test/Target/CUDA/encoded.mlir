@@ -12,22 +12,18 @@ step.phase @p kind <panels> {
 
 // CHECK: llvm.func @p(
 // CHECK-SAME: kvasir.items = array<i64: 3, 0, 0, 0>
-// The tiles of 8 tokens come last.
-// CHECK: scf.for {{.*}} iter_args
-// CHECK: scf.for {{.*}} iter_args
-// CHECK: scf.for {{.*}} iter_args
-// 128 + code.
+// CHECK: nvvm.cp.async.wait.group
+// 128 + code, less what that is too large by; then two products of a tile.
 // INT4: arith.constant 1124090624 : i32
-// Two products of the tile's only group, then its scale: one for each row.
-// INT4-COUNT-2: nvvm.mma.sync
+// INT4: arith.addf %{{.*}} : vector<2xbf16>
+// INT4: nvvm.mma.sync
+// A group is four tiles, 8 products: then its scale, one for each row.
+// INT4-COUNT-7: nvvm.mma.sync
+// INT4-NEXT: llvm.extractvalue
 // INT4: llvm.intr.fma(%{{.*}}, %[[S:[^,]*]], %{{.*}}) : (f32, f32, f32) -> f32
 // INT4-NEXT: llvm.intr.fma(%{{.*}}, %[[S]], %{{.*}}) : (f32, f32, f32) -> f32
 // INT4-NEXT: llvm.intr.fma(%{{.*}}, %[[T:[^,]*]], %{{.*}}) : (f32, f32, f32) -> f32
 // INT4-NEXT: llvm.intr.fma(%{{.*}}, %[[T]], %{{.*}}) : (f32, f32, f32) -> f32
-// What the codes were too large by takes the sum of the inputs, made by products with ones.
-// INT4: arith.constant 1065369472 : i32
-// INT4-COUNT-2: nvvm.mma.sync
-// INT4-COUNT-4: llvm.intr.fma{{.*}} : (f32, f32, f32) -> f32
 
 // Groups of 16: each product has a scale.
 // Q6K: nvvm.mma.sync
@@ -36,8 +32,7 @@ step.phase @p kind <panels> {
 // Q6K: nvvm.mma.sync
 
 // Minima take the sum of the inputs, made by products with ones.
-// Q4K-COUNT-2: nvvm.mma.sync
-// Q4K-COUNT-4: llvm.intr.fma{{.*}} : (f32, f32, f32) -> f32
+// Q4K: nvvm.mma.sync
 // Q4K: arith.constant 1065369472 : i32
-// Q4K-COUNT-2: nvvm.mma.sync
-// Q4K-COUNT-4: llvm.intr.fma{{.*}} : (f32, f32, f32) -> f32
+// Q4K-COUNT-3: nvvm.mma.sync
+// Q4K-COUNT-8: llvm.intr.fma{{.*}} : (f32, f32, f32) -> f32
