@@ -25,17 +25,7 @@ PhaseEmitter::PhaseEmitter(ImplicitLocOpBuilder &b, step::PhaseOp phase, func::F
 Value PhaseEmitter::argsField(size_t offset) { return load(ptr(), at(args, offset)); }
 
 Value PhaseEmitter::inputArray(step::InputKind kind) {
-  switch (kind) {
-  case step::InputKind::ids:
-    return argsField(offsetof(kvasir_step_args, ids));
-  case step::InputKind::positions:
-    return argsField(offsetof(kvasir_step_args, positions));
-  case step::InputKind::totals:
-    return argsField(offsetof(kvasir_step_args, request_total));
-  case step::InputKind::rows:
-    return argsField(offsetof(kvasir_step_args, row_token));
-  }
-  llvm_unreachable("covered switch");
+  return argsField(emit::offsetOf(kind));
 }
 
 Value PhaseEmitter::operand(Value blockArgument) {

@@ -159,17 +159,7 @@ Value KernelEmitter::argsField(size_t offset) {
 }
 
 Value KernelEmitter::inputArray(step::InputKind kind) {
-  switch (kind) {
-  case step::InputKind::ids:
-    return argsField(offsetof(kvasir_step_args, ids));
-  case step::InputKind::positions:
-    return argsField(offsetof(kvasir_step_args, positions));
-  case step::InputKind::totals:
-    return argsField(offsetof(kvasir_step_args, request_total));
-  case step::InputKind::rows:
-    return argsField(offsetof(kvasir_step_args, row_token));
-  }
-  llvm_unreachable("covered switch");
+  return argsField(emit::offsetOf(kind));
 }
 
 Value KernelEmitter::operand(Value blockArgument) {

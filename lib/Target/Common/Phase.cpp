@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Phase.h"
 
+#include "kvasir-c/abi.h"
 #include "llvm/ADT/EquivalenceClasses.h"
 
 #include <map>
@@ -20,6 +21,20 @@ Value emit::homeOf(Value value) {
       if (!first || write->isBeforeInBlock(first))
         first = write;
   return first ? Value(first.getBuffer()) : Value();
+}
+
+size_t emit::offsetOf(step::InputKind kind) {
+  switch (kind) {
+  case step::InputKind::ids:
+    return offsetof(kvasir_step_args, ids);
+  case step::InputKind::positions:
+    return offsetof(kvasir_step_args, positions);
+  case step::InputKind::totals:
+    return offsetof(kvasir_step_args, request_total);
+  case step::InputKind::rows:
+    return offsetof(kvasir_step_args, row_token);
+  }
+  llvm_unreachable("covered switch");
 }
 
 bool emit::isOnRows(Value value) {

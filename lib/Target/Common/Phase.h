@@ -14,6 +14,9 @@ namespace kvasir::emit {
 /// The buffer that holds a value: what it was read from, or what it is first written to.
 Value homeOf(Value value);
 
+/// Where kvasir_step_args has the pointer to an input array.
+size_t offsetOf(step::InputKind kind);
+
 /// Whether a value has a row for each row of logits (else for each token).
 bool isOnRows(Value value);
 
