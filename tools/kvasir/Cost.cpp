@@ -109,10 +109,12 @@ std::vector<PhaseGroup> groupPhases(const TargetPrograms &target, size_t program
 /// with AVX2, 64 with AVX-512), as stated in each row.
 const std::vector<Device> &knownDevices() {
   static const std::vector<Device> devices = {
+      {"b200", "NVIDIA B200 (HGX), HBM3e", 8e12, 2250e12, 180e9},
       {"h200", "NVIDIA H200 SXM, HBM3e", 4.8e12, 989e12, 141e9},
       {"h100", "NVIDIA H100 SXM, HBM3", 3.35e12, 989e12, 80e9},
       {"a100", "NVIDIA A100 80 GB SXM, HBM2e", 2.039e12, 312e12, 80e9},
       {"l40s", "NVIDIA L40S, GDDR6", 864e9, 362e12, 48e9},
+      {"rtx5090", "NVIDIA GeForce RTX 5090, GDDR7", 1792e9, 209.5e12, 32e9},
       {"rtx4090", "NVIDIA GeForce RTX 4090, GDDR6X", 1008e9, 165e12, 24e9},
       {"desktop-ddr4", "2 channels DDR4-3200, 8 cores AVX2 at 3.6 GHz", 51.2e9, 0.92e12, 0},
       {"desktop-ddr5", "2 channels DDR5-5600, 8 cores AVX2 at 4.5 GHz", 89.6e9, 1.15e12, 0},

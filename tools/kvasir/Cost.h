@@ -80,7 +80,7 @@ struct Device {
   std::string what;
   double bandwidth = 0; ///< bytes per second
   double peak = 0;      ///< FLOPs per second
-  double memory = 0;    ///< bytes
+  double memory = 0;    ///< bytes; of GPUs
 };
 
 /// Devices with published numbers.

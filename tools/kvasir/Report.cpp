@@ -160,16 +160,18 @@ static void printKernels(const TargetPrograms &target) {
   table.print(stdout);
 }
 
-/// The target that was asked for; without a name, the one that the model runs on.
-static TargetPrograms chooseTarget(const kvasir_model *model, const std::string &name) {
-  if (name.empty())
-    return programsOf(model);
+/// The target that was asked for; without a name, that of a GPU that was, or else the one that the
+/// model runs on.
+static TargetPrograms chooseTarget(const kvasir_model *model, const std::string &name,
+                                   const Device &device) {
   std::string all;
   for (const TargetPrograms &target : targetsOf(moduleOf(model))) {
-    if (target.target == name)
+    if (name.empty() ? target.device && device.memory > 0 : target.target == name)
       return target;
     all += (all.empty() ? "" : ", ") + target.target;
   }
+  if (name.empty())
+    return programsOf(model);
   fail(exitUsage, format("--target: the artifact has no code for '%s'; expected one of %s",
                          name.c_str(), all.c_str()));
 }
@@ -248,7 +250,7 @@ static int report(Options options) {
   kvasir_model_info info = infoOf(model.get());
   settle(options, info);
   Device device = findDevice(options.device);
-  TargetPrograms target = chooseTarget(model.get(), options.target);
+  TargetPrograms target = chooseTarget(model.get(), options.target, device);
   kvasir_memory_plan plan = planFor(model.get(), options);
   StepShape shape{1, 1, double(options.contexts[0])};
   auto rows = ceilings(target, device, options.requests, options.contexts);
