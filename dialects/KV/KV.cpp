@@ -129,14 +129,48 @@ LogicalResult AppendOp::verify() {
   return success();
 }
 
-LogicalResult AttendOp::verify() {
-  auto [heads, size] = headsOf(getCache().getType());
-  int64_t queries = getHeads(), got = cast<RankedTensorType>(getQ().getType()).getDimSize(1);
+/// Of `kv.attend` and `kv.attend_partitions`: the cache's heads divide the queries', and the sizes
+/// are equal.
+static LogicalResult verifyQueries(Operation *op, StringRef name, Type cache, int64_t queries,
+                                   Type rows) {
+  auto [heads, size] = headsOf(cache);
+  int64_t got = cast<RankedTensorType>(rows).getDimSize(1);
   if (queries <= 0 || queries % heads != 0)
-    return emitOpError("attend_c1: expected a multiple of ")
-           << heads << " heads, but got " << queries;
+    return op->emitOpError() << name << "_c1: expected a multiple of " << heads
+                             << " heads, but got " << queries;
   if (got % size != 0 || got / size != queries) // no product: it could overflow
-    return emitOpError("attend_c2: expected ")
-           << queries << " heads of " << size << ", but got " << got << " features";
+    return op->emitOpError() << name << "_c2: expected " << queries << " heads of " << size
+                             << ", but got " << got << " features";
   return success();
+}
+
+LogicalResult AttendOp::verify() {
+  return verifyQueries(*this, "attend", getCache().getType(), getHeads(), getQ().getType());
+}
+
+/// `rows` has [heads][partitions][size + 2] features.
+static LogicalResult verifyPartitions(Operation *op, StringRef label, int64_t heads, int64_t size,
+                                      int64_t partitions, Type rows) {
+  int64_t got = cast<RankedTensorType>(rows).getDimSize(1), perPartition = heads * (size + 2);
+  if (got % perPartition != 0 || got / perPartition != partitions)
+    return op->emitOpError() << label << ": expected " << partitions << " partitions of "
+                             << perPartition << " features, but got " << got << " features";
+  return success();
+}
+
+LogicalResult AttendPartitionsOp::verify() {
+  if (failed(verifyQueries(*this, "attend_partitions", getCache().getType(), getHeads(),
+                           getQ().getType())))
+    return failure();
+  return verifyPartitions(*this, "attend_partitions_c3", getHeads(),
+                          headsOf(getCache().getType()).second, getPartitions(), getType());
+}
+
+LogicalResult MergePartitionsOp::verify() {
+  int64_t features = cast<RankedTensorType>(getType()).getDimSize(1), heads = getHeads();
+  if (features % heads != 0)
+    return emitOpError("merge_partitions_c1: expected a multiple of ")
+           << heads << " heads, but got " << features << " features";
+  return verifyPartitions(*this, "merge_partitions_c2", heads, features / heads, getPartitions(),
+                          getParts().getType());
 }

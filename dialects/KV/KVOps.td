@@ -149,4 +149,56 @@ def KV_AttendOp : KV_Op<"attend", [AllTypesMatch<["q", "result"]>, MemoryEffects
   let assemblyFormat = "$cache `,` $q attr-dict `:` type($cache) `,` type($q)";
   let hasVerifier = 1;
 }
+
+def KV_AttendPartitionsOp : KV_Op<"attend_partitions", [MemoryEffects<[MemRead<KV_Resource>]>]> {
+  let summary = "attention of queries over each partition of a cache by itself";
+  let description = [{
+    What `kv.attend` folds, before it is folded: for query head h and each
+    partition of 512 keys at absolute positions of which the token sees any, the
+    largest scaled score m, the sum of `exp(score - m)`, and the sums of
+    `exp(score - m) * v`. A row of the result is
+    `[heads][partitions][head size]` sums of values, then
+    `[heads][partitions]` pairs (m, sum of weights). Partition p, of keys 512 p and
+    up, is at index `p mod partitions`; what a token has at indices of
+    partitions of which it sees nothing is unspecified.
+
+    ```mlir
+    %p = kv.attend_partitions %c, %q {heads = 4 : i64, partitions = 2 : i64, scale = 0.25 : f32} : !kv.paged<2x16xf32>, tensor<?x64xf32>, tensor<?x144xf32>
+    ```
+
+    Constraints:
+    - (attend_partitions_c1) the cache's heads divide `heads`
+    - (attend_partitions_c2) queries have heads times head size features
+    - (attend_partitions_c3) the result has heads times partitions times (head size + 2) features
+  }];
+  let arguments = (ins KV_AnyCache:$cache, KV_Rows:$q, I64Attr:$heads, ConfinedAttr<I64Attr, [IntPositive]>:$partitions, F32Attr:$scale);
+  let results = (outs KV_Rows:$result);
+  let assemblyFormat = "$cache `,` $q attr-dict `:` type($cache) `,` type($q) `,` type($result)";
+  let hasVerifier = 1;
+}
+
+def KV_MergePartitionsOp : KV_Op<"merge_partitions", [Pure]> {
+  let summary = "folds the partitions of `kv.attend_partitions`, left to right";
+  let description = [{
+    For each token at position p and query head, over the partitions of the
+    positions `max(0, p - window + 1) .. p` (`window` 0: all up to p), ascending:
+    `m' = max(m, partition's m)`, then sums as
+    `fma(partition's sum, exp(partition's m - m'), sum * exp(m - m'))`; at the end
+    sums of values / sum of weights. With `kv.attend_partitions` it has the bits of
+    `kv.attend` on the targets that have it.
+
+    ```mlir
+    %a = kv.merge_partitions %p, %positions {heads = 4 : i64, partitions = 2 : i64, window = 0 : i64} : tensor<?x144xf32>, tensor<?xi32>, tensor<?x64xf32>
+    ```
+
+    Constraints:
+    - (merge_partitions_c1) the result has heads of one size
+    - (merge_partitions_c2) rows have heads times partitions times (head size + 2) features
+  }];
+  let arguments = (ins KV_Rows:$parts, KV_Ints:$positions, ConfinedAttr<I64Attr, [IntPositive]>:$heads,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$partitions, ConfinedAttr<I64Attr, [IntNonNegative]>:$window);
+  let results = (outs KV_Rows:$result);
+  let assemblyFormat = "$parts `,` $positions attr-dict `:` type($parts) `,` type($positions) `,` type($result)";
+  let hasVerifier = 1;
+}
 #endif // KVASIR_KV_OPS

@@ -360,6 +360,14 @@ LogicalResult RopeOp::verify() {
 
 int64_t AttentionOp::getHeadSize() { return features(getQ()) / getHeads(); }
 
+LogicalResult ArgmaxOp::verify() {
+  int64_t features = cast<RankedTensorType>(getX().getType()).getDimSize(1);
+  if (features < int64_t(getCount()))
+    return emitOpError("argmax_c1: expected rows of at least ")
+           << getCount() << " features, but got " << features;
+  return success();
+}
+
 LogicalResult AttentionOp::verify() {
   int64_t heads = getHeads(), kvHeads = getKvHeads();
   if (kvHeads <= 0 || heads <= 0 || heads % kvHeads != 0)

@@ -406,6 +406,27 @@ def LLM_RopeOp : LLM_Op<"rope", [Pure, LLM_RowOp, AllTypesMatch<["x", "result"]>
   let hasVerifier = 1;
 }
 
+def LLM_ArgmaxOp : LLM_Op<"argmax", [Pure, LLM_RowOp]> {
+  let summary = "the greedy choice: the index of each row's largest value";
+  let description = [{
+    `result[l]` is the lowest index below `count` whose value is the largest of
+    the first `count` values of row l; -1 if one of them is NaN or the largest
+    is infinite, when there is no choice to make. Made by `schedule` for targets that choose
+    next to the logits.
+
+    ```mlir
+    %id = llm.argmax %logits {count = 250 : i64} : tensor<?x256xf32>, tensor<?xi32>
+    ```
+
+    Constraints:
+    - (argmax_c1) a row has at least `count` features
+  }];
+  let arguments = (ins LLM_Rows:$x, ConfinedAttr<I64Attr, [IntPositive]>:$count);
+  let results = (outs LLM_Ints:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `,` type($result)";
+  let hasVerifier = 1;
+}
+
 def LLM_AttentionOp : LLM_Op<"attention", [Pure, AllTypesMatch<["q", "result"]>, AllTypesMatch<["k", "v"]>]> {
   let summary = "causal self-attention of each request over all its tokens so far";
   let description = [{

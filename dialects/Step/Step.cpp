@@ -12,6 +12,20 @@
 using namespace mlir;
 using namespace kvasir::step;
 
+/// The columns of a buffer, or `i32`.
+static ParseResult parseColumns(AsmParser &parser, int64_t &columns, bool &integers) {
+  integers = succeeded(parser.parseOptionalKeyword("i32"));
+  columns = 1;
+  return integers ? success() : parser.parseInteger(columns);
+}
+
+static void printColumns(AsmPrinter &printer, int64_t columns, bool integers) {
+  if (integers)
+    printer << "i32";
+  else
+    printer << columns;
+}
+
 #include "dialects/Step/StepDialect.cpp.inc"
 #include "dialects/Step/StepEnums.cpp.inc"
 #define GET_ATTRDEF_CLASSES
@@ -37,9 +51,12 @@ void StepDialect::initialize() {
 }
 
 LogicalResult BufferType::verify(function_ref<InFlightDiagnostic()> emitError, Extent extent,
-                                 int64_t columns, kvasir::llm::Int8RowsAttr quantized) {
+                                 int64_t columns, bool integers,
+                                 kvasir::llm::Int8RowsAttr quantized) {
   if (columns < 1 || columns > std::numeric_limits<int32_t>::max())
     return emitError() << "expected columns from 1 to 2^31 - 1, but got " << columns;
+  if (integers && (columns != 1 || quantized))
+    return emitError() << "expected one i32 for each row, and nothing quantized";
   return success();
 }
 
@@ -81,6 +98,11 @@ static bool isRowOp(Operation &op) {
   return op.hasTrait<kvasir::llm::RowOp>() || op.hasTrait<kvasir::llm::ElementwiseOp>();
 }
 
+static bool isAttention(Operation &op) {
+  return isa<kvasir::kv::AttendOp, kvasir::kv::AttendPartitionsOp, kvasir::kv::MergePartitionsOp>(
+      op);
+}
+
 static bool admits(PhaseKind kind, Operation &op) {
   if (isPlumbing(op))
     return true;
@@ -88,9 +110,10 @@ static bool admits(PhaseKind kind, Operation &op) {
   case PhaseKind::rows:
     return isRowOp(op) || isa<kvasir::kv::AppendOp, kvasir::llm::SelectRowsOp>(op);
   case PhaseKind::panels:
-    return isRowOp(op) || isa<kvasir::llm::LinearOp, kvasir::llm::SelectRowsOp>(op);
+    return (isRowOp(op) && !isa<kvasir::llm::ArgmaxOp>(op)) ||
+           isa<kvasir::llm::LinearOp, kvasir::llm::SelectRowsOp>(op);
   case PhaseKind::attend:
-    return isa<kvasir::kv::AttendOp>(op);
+    return isAttention(op);
   case PhaseKind::serial:
     return isRowOp(op) || isa<kvasir::llm::LinearOp, kvasir::llm::SelectRowsOp,
                               kvasir::kv::AppendOp, kvasir::kv::AttendOp>(op);
@@ -167,7 +190,7 @@ LogicalResult PhaseOp::verify() {
       diag.attachNote(op.getLoc()) << "but got " << op.getName();
       return diag;
     }
-    anchors += isa<kvasir::llm::LinearOp, kvasir::kv::AttendOp>(op);
+    anchors += isa<kvasir::llm::LinearOp>(op) || isAttention(op);
   }
   bool wantsAnchor = getKind() == PhaseKind::panels || getKind() == PhaseKind::attend;
   if (wantsAnchor && anchors != 1)
@@ -177,11 +200,17 @@ LogicalResult PhaseOp::verify() {
 }
 
 static LogicalResult verifyColumns(Operation *op, StringRef label, Type rows, BufferType buffer) {
-  int64_t columns = cast<RankedTensorType>(rows).getDimSize(1);
+  auto type = cast<RankedTensorType>(rows);
+  if ((type.getRank() == 1) != buffer.getIntegers())
+    return op->emitOpError() << label << ": expected a value for " << buffer << ", but got "
+                             << rows;
+  if (type.getRank() == 1)
+    return success();
+  int64_t columns = type.getDimSize(1);
   if (columns != buffer.getColumns())
     return op->emitOpError() << label << ": expected a value of " << buffer.getColumns()
                              << " columns, but got " << rows;
-  Attribute quantized = cast<RankedTensorType>(rows).getEncoding();
+  Attribute quantized = type.getEncoding();
   if (quantized != buffer.getQuantized())
     return op->emitOpError() << label << ": expected a value quantized as " << buffer
                              << ", but got " << rows;
@@ -204,22 +233,36 @@ LogicalResult ProgramOp::verify() {
   if (getBody().front().getNumArguments() != 0)
     return emitOpError("program_c2: expected a body without arguments");
   for (Operation &op : getBody().front())
-    if (!isa<BufferOp, CounterOp, RunOp, LogitsOp, kvasir::llm::GetWeightOp,
+    if (!isa<BufferOp, CounterOp, RunOp, LogitsOp, ChosenOp, kvasir::llm::GetWeightOp,
              kvasir::kv::GetCacheOp>(op)) {
       InFlightDiagnostic diag = emitOpError("program_c2: expected only ops of a phase table");
       diag.attachNote(op.getLoc()) << "but got " << op.getName();
       return diag;
     }
-  auto outputs = llvm::count_if(getBody().front(), [](Operation &op) { return isa<LogitsOp>(op); });
+  auto outputs = llvm::range_size(getBody().front().getOps<LogitsOp>());
   if (outputs != 1)
     return emitOpError("program_c1: expected one step.logits, but got ") << outputs;
+  auto choices = llvm::range_size(getBody().front().getOps<ChosenOp>());
+  if (choices > 1)
+    return emitOpError("program_c1: expected at most one step.chosen, but got ") << choices;
+  return success();
+}
+
+static bool isOfRows(Value buffer) {
+  auto op = buffer.getDefiningOp<BufferOp>();
+  return op && !op.getScratch() && op.getType().getExtent() == Extent::rows;
+}
+
+LogicalResult ChosenOp::verify() {
+  if (!getBuffer().getType().getIntegers() || !isOfRows(getBuffer()))
+    return emitOpError("chosen_c1: expected a buffer of i32 for rows that is not scratch, but got ")
+           << getBuffer().getType();
   return success();
 }
 
 LogicalResult LogitsOp::verify() {
   BufferType type = getBuffer().getType();
-  auto buffer = getBuffer().getDefiningOp<BufferOp>();
-  if (type.getExtent() != Extent::rows || !buffer || buffer.getScratch())
+  if (type.getIntegers() || !isOfRows(getBuffer()))
     return emitOpError("logits_c1: expected a buffer of rows that is not scratch, but got ")
            << type;
   return success();

@@ -40,6 +40,8 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
     `!step.buffer<tokens, 2048>`: one row of 2048 f32 for each token. Rows are
     padded to a multiple of 16 values or more; what lies in the padding is unspecified.
 
+    `!step.buffer<rows, i32>`: an i32 for each row of logits, without padding.
+
     `!step.buffer<tokens, 2048, <group = 32, sums = 32, factor = 8>>`:
     rows quantized to 8 bits, in tiles of 16 tokens that lie one after the other:
     codes [columns / 32][16 tokens][32], zero beyond the columns; scales
@@ -47,16 +49,24 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
     [columns / sums][16 tokens] i32; negative sums times the scale, as many, f32.
   }];
   let parameters = (ins Step_ExtentParameter:$extent, "int64_t":$columns,
+                        "bool":$integers, // one i32, not f32
                         OptionalParameter<"::kvasir::llm::Int8RowsAttr">:$quantized);
-  let assemblyFormat = "`<` $extent `,` $columns (`,` $quantized^)? `>`";
-  let builders = [TypeBuilder<(ins "Extent":$extent, "int64_t":$columns), [{
-    return $_get($_ctxt, extent, columns, ::kvasir::llm::Int8RowsAttr());
-  }]>];
+  let assemblyFormat = "`<` $extent `,` custom<Columns>($columns, $integers) (`,` $quantized^)? `>`";
+  let builders = [
+    TypeBuilder<(ins "Extent":$extent, "int64_t":$columns,
+                 CArg<"::kvasir::llm::Int8RowsAttr", "{}">:$quantized), [{
+      return $_get($_ctxt, extent, columns, /*integers=*/false, quantized);
+    }]>,
+    TypeBuilder<(ins "Extent":$extent), [{ // of i32
+      return $_get($_ctxt, extent, 1, /*integers=*/true, ::kvasir::llm::Int8RowsAttr());
+    }]>];
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// Values from one row to the next: a cache line more where rows would else start in the same
     /// set of the first-level cache (its period is 4096 bytes), since a tile reads many rows at once.
     int64_t getStride() const {
+      if (getIntegers())
+        return 1;
       int64_t padded = (getColumns() + 15) / 16 * 16;
       return padded % 256 == 0 ? padded + 16 : padded;
     }
@@ -130,6 +140,7 @@ def Step_AnyRows : AnyTypeOf<[Step_Rows, Type<CPred<[{
     ::llvm::isa_and_nonnull<::kvasir::llm::Int8RowsAttr>(
         ::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding())}]>, "tensor<?xNxi8, #llm.int8_rows<...>>", "::mlir::TensorType">]>;
 def Step_Ints : 1DTensorOf<[I32]>;
+def Step_AnyValue : AnyTypeOf<[Step_AnyRows, Step_Ints]>;
 
 class Step_Op<string mnemonic, list<Trait> traits = []> : Op<Step_Dialect, mnemonic, traits>;
 
@@ -146,7 +157,7 @@ def Step_PhaseOp : Step_Op<"phase", [Symbol, IsolatedFromAbove, NoTerminator, Si
     - `panels`: the anchor is one `llm.linear`. The prologue is repeated by every worker,
       into scratch; worker w owns a range of each weight's panels, and the
       epilogue works on the owned panels of the linear's results.
-    - `attend`: the anchor is one `kv.attend`.
+    - `attend`: the anchor is one `kv.attend`, or one of the two ops that it is split into.
     - `serial`: one op of any kind, done by worker 0 in plain loops (the naive path).
 
     A value computed on rows has a home: the buffer that the first `step.write`
@@ -204,9 +215,10 @@ def Step_WriteOp : Step_Op<"write", [HasParent<"PhaseOp">]> {
     ```
 
     Constraints:
-    - (write_c1) the value has the buffer's columns and is quantized as it is
+    - (write_c1) the value has the buffer's columns and is quantized as it is, and
+      integers go to a buffer of integers
   }];
-  let arguments = (ins Step_AnyRows:$value, Step_BufferType:$buffer);
+  let arguments = (ins Step_AnyValue:$value, Step_BufferType:$buffer);
   let assemblyFormat = "$value `,` $buffer attr-dict `:` type($value) `,` qualified(type($buffer))";
   let hasVerifier = 1;
 }
@@ -237,7 +249,7 @@ def Step_ProgramOp : Step_Op<"program", [Symbol, NoTerminator, SingleBlock]> {
     ```
 
     Constraints:
-    - (program_c1) exactly one `step.logits`
+    - (program_c1) exactly one `step.logits`, at most one `step.chosen`
     - (program_c2) the body has no arguments, and only ops of the table, `llm.get_weight` and `kv.get_cache`
   }];
   let arguments = (ins SymbolNameAttr:$sym_name, ConfinedAttr<I64Attr, [IntNonNegative]>:$max_tokens);
@@ -294,6 +306,23 @@ def Step_LogitsOp : Step_Op<"logits", [HasParent<"ProgramOp">]> {
 
     Constraints:
     - (logits_c1) the buffer has a row for each row of logits, and is not scratch
+  }];
+  let arguments = (ins Step_BufferType:$buffer);
+  let assemblyFormat = "$buffer attr-dict `:` qualified(type($buffer))";
+  let hasVerifier = 1;
+}
+
+def Step_ChosenOp : Step_Op<"chosen", [HasParent<"ProgramOp">]> {
+  let summary = "the buffer that holds the greedy choice for each row of logits";
+  let description = [{
+    Programs without one leave the choice to the runtime, which has the logits.
+
+    ```mlir
+    step.chosen %c : !step.buffer<rows, i32>
+    ```
+
+    Constraints:
+    - (chosen_c1) the buffer has an i32 for each row of logits, and is not scratch
   }];
   let arguments = (ins Step_BufferType:$buffer);
   let assemblyFormat = "$buffer attr-dict `:` qualified(type($buffer))";

@@ -192,6 +192,8 @@ llvm::Error Planner::addOp(mlir::Operation &op) {
     return addRow(run);
   if (auto logits = llvm::dyn_cast<step::LogitsOp>(op))
     return setLogits(logits);
+  if (auto chosen = llvm::dyn_cast<step::ChosenOp>(op)) // a buffer, by the op's constraints
+    current->chosenSlot = chosen.getBuffer().getDefiningOp<step::BufferOp>().getSlot();
   return llvm::Error::success();
 }
 

@@ -12,6 +12,11 @@ using namespace kvasir;
 
 static bool isElementwise(Operation *op) { return op->hasTrait<llm::ElementwiseOp>(); }
 
+/// What is a phase of its own.
+static bool isAttention(Operation *op) {
+  return isa<kv::AttendOp, kv::AttendPartitionsOp, kv::MergePartitionsOp>(op);
+}
+
 static bool isConstant(Operation *op) { return isa<llm::GetWeightOp, kv::GetCacheOp>(op); }
 
 //===----------------------------------------------------------------------===//
@@ -26,7 +31,8 @@ bool PhaseDraft::isRead(Value value) const {
 }
 
 Operation *PhaseDraft::anchor() const {
-  auto it = llvm::find_if(ops, [](Operation *op) { return isa<llm::LinearOp, kv::AttendOp>(op); });
+  auto it =
+      llvm::find_if(ops, [](Operation *op) { return isa<llm::LinearOp>(op) || isAttention(op); });
   return it == ops.end() ? nullptr : *it;
 }
 
@@ -82,7 +88,9 @@ std::string PhaseDraft::name() const {
 }
 
 int64_t PhaseDraft::layer() const {
-  for (Operation *op : ops)
+  for (Operation *op : ops) {
+    if (auto merge = dyn_cast<kv::MergePartitionsOp>(op))
+      op = merge.getParts().getDefiningOp();
     for (Value operand : op->getOperands()) {
       if (auto get = operand.getDefiningOp<kv::GetCacheOp>())
         return SymbolTable::lookupNearestSymbolFrom<kv::CacheOp>(get, get.getNameAttr()).getLayer();
@@ -92,6 +100,7 @@ int64_t PhaseDraft::layer() const {
       if (rest.consume_front("layers.") && !rest.consumeInteger(10, index))
         return index;
     }
+  }
   return -1;
 }
 
@@ -142,10 +151,10 @@ static void addCost(Cost &cost, Operation *op) {
     }
     return;
   }
-  if (auto attend = dyn_cast<kv::AttendOp>(op)) {
-    auto cache = cast<kv::PagedType>(attend.getCache().getType());
+  if (isa<kv::AttendOp, kv::AttendPartitionsOp>(op)) {
+    auto cache = cast<kv::PagedType>(op->getOperand(0).getType());
     cost.cache += cache.getTokenBytes();
-    cost.contextFlops += 4 * attend.getHeads() * cache.getHeadSize();
+    cost.contextFlops += 4 * op->getAttrOfType<IntegerAttr>("heads").getInt() * cache.getHeadSize();
     return;
   }
   if (auto embedding = dyn_cast<llm::EmbeddingOp>(op)) {
@@ -153,6 +162,13 @@ static void addCost(Cost &cost, Operation *op) {
     cost.tokens += rowBytes(type);
     return;
   }
+  if (auto argmax = dyn_cast<llm::ArgmaxOp>(op)) {
+    cost.rowFlops += argmax.getCount();
+    return;
+  }
+  if (auto merge = dyn_cast<kv::MergePartitionsOp>(op)) // as if there were one partition
+    cost.tokens += cast<RankedTensorType>(merge.getParts().getType()).getDimSize(1) /
+                   merge.getPartitions() * sizeof(float);
   for (Value result : op->getResults()) {
     int64_t flops = flopsPerElement(op) * cast<RankedTensorType>(result.getType()).getDimSize(1);
     (extentOf(result) == step::Extent::rows ? cost.rowFlops : cost.tokenFlops) += flops;
@@ -168,8 +184,8 @@ step::CostAttr PhaseDraft::cost() const {
   for (Operation *op : ops)
     for (Value operand : op->getOperands())
       if (auto type = dyn_cast<RankedTensorType>(operand.getType()))
-        if (type.getRank() == 2 && !makes(operand) && inputs.insert(operand).second &&
-            extentOf(operand) == step::Extent::tokens)
+        if (type.getRank() == 2 && !makes(operand) && !isa<kv::MergePartitionsOp>(op) &&
+            inputs.insert(operand).second && extentOf(operand) == step::Extent::tokens)
           cost.tokens += type.getDimSize(1) * bytesOf(type.getElementType());
   return step::CostAttr::get(ops.front()->getContext(), cost.weights, cost.tokens, cost.cache,
                              cost.tokenFlops, cost.rowFlops, cost.contextFlops);
@@ -192,7 +208,7 @@ public:
       return open(step::PhaseKind::serial, {op});
     if (isa<llm::LinearOp>(op))
       return addLinear(op);
-    if (isa<kv::AttendOp>(op)) {
+    if (isAttention(op)) {
       flush();
       return open(step::PhaseKind::attend, {op});
     }

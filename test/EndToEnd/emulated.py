@@ -2,6 +2,7 @@
 """Compares kernels of encodings on the emulator with the CPU's exact logits, by the measure of "golden.py half".
 
 emulated.py KVASIR encodings MODEL WORK NAME...   a checkpoint with golden values, quantized to each NAME
+emulated.py KVASIR caches MODEL WORK TYPE...      the same checkpoint as it is, with caches of each TYPE
 emulated.py KVASIR files GOLDEN WORK FILE...      GGUF files; the golden values are of any checkpoint
 
 The largest and the mean square error, relative to the logits', are at most 1.5 times those of
@@ -34,7 +35,7 @@ def kvasir(*arguments):
 
 def logits(model, ids, work, name, options, variants):
     artifact = os.path.join(work, name + ".kvasir")
-    kvasir("compile", model, "-o", artifact, "--kv", "f32", *options)
+    kvasir("compile", model, "-o", artifact, *([] if "--kv" in options else ["--kv", "f32"]), *options)
     results = []
     for variant in variants:
         out = f"{artifact}.{variant.split(':')[-1]}"
@@ -68,6 +69,14 @@ def encodings(model, work, *names):
         check(name, model, ids, work, ["--quantize", name], bf16(golden))
 
 
+def caches(model, work, *types):
+    golden, ids = os.path.join(model, "golden.safetensors"), os.path.join(work, "ids.json")
+    os.makedirs(work, exist_ok=True)
+    prompts(golden, ids)
+    for type in types:
+        check(type, model, ids, work, ["--kv", type], bf16(golden))
+
+
 def files(golden, work, *paths):
     os.makedirs(work, exist_ok=True)
     for path in paths:
@@ -79,4 +88,4 @@ def files(golden, work, *paths):
 
 
 if __name__ == "__main__":
-    {"encodings": encodings, "files": files}[sys.argv[2]](*sys.argv[3:])
+    {"encodings": encodings, "caches": caches, "files": files}[sys.argv[2]](*sys.argv[3:])

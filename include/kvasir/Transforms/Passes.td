@@ -124,7 +124,9 @@ def SchedulePass : Pass<"kvasir-schedule", "::mlir::ModuleOp"> {
     differ only in their operands share a `step.phase`. There are two programs,
     `@decode` for steps of up to `decode-tokens` tokens, and `@prefill` for any
     number. Weights get the layout in which their phase streams them. With
-    `blocks` there is one program, `@step`, without repeated work. With
+    `blocks`, for GPUs, no work is repeated, the greedy choice is made next to the
+    logits, and where the model's contexts have more than one partition there is a
+    program `@decode` too, in which blocks divide a context. With
     `naive`, every op is a phase of kind `serial`, and weights lie in rows: slow
     and obvious, to compare with.
 

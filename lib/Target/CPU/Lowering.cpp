@@ -29,6 +29,20 @@ static bool hasQuantizedRows(step::PhaseOp phase) {
   });
 }
 
+/// Ops that `schedule` makes for other targets.
+static LogicalResult checkOps(step::PhaseOp phase) {
+  bool good = true, serial = phase.getKind() == step::PhaseKind::serial;
+  for (Operation &op : phase.getBody().front())
+    if (isa<kv::AttendPartitionsOp, kv::MergePartitionsOp>(op) ||
+        (isa<llm::ArgmaxOp>(op) && !serial)) {
+      op.emitError() << op.getName() << " has no code for CPUs in a phase of kind "
+                     << step::stringifyPhaseKind(phase.getKind())
+                     << "; run `schedule` without `blocks`";
+      good = false;
+    }
+  return success(good);
+}
+
 static LogicalResult checkNames(ModuleOp module, ArrayRef<std::string> variants) {
   for (const std::string &name : variants)
     if (!target::findCPUVariant(name)) {
@@ -45,6 +59,11 @@ LogicalResult kvasir::lowerToCPU(ModuleOp module, ArrayRef<std::string> variants
   if (phases.empty())
     return module.emitError("expected phases to lower; run `schedule` first");
   if (failed(checkNames(module, variants)))
+    return failure();
+  bool good = true;
+  for (step::PhaseOp phase : phases)
+    good &= succeeded(checkOps(phase));
+  if (!good)
     return failure();
   bool bytes = llvm::any_of(phases, hasQuantizedRows);
   OpBuilder builder(module.getContext());

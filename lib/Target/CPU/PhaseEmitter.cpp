@@ -24,9 +24,7 @@ PhaseEmitter::PhaseEmitter(ImplicitLocOpBuilder &b, step::PhaseOp phase, func::F
 
 Value PhaseEmitter::argsField(size_t offset) { return load(ptr(), at(args, offset)); }
 
-Value PhaseEmitter::inputArray(step::InputKind kind) {
-  return argsField(emit::offsetOf(kind));
-}
+Value PhaseEmitter::inputArray(step::InputKind kind) { return argsField(emit::offsetOf(kind)); }
 
 Value PhaseEmitter::operand(Value blockArgument) {
   unsigned index = cast<BlockArgument>(blockArgument).getArgNumber();

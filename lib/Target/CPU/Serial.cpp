@@ -34,6 +34,7 @@ private:
   void emitRmsNorm(llm::RmsNormOp op, Value row);
   void emitLayerNorm(llm::LayerNormOp op, Value row);
   void emitRope(llm::RopeOp op, Value row);
+  void emitArgmax(llm::ArgmaxOp op, Value row);
   void emitAppend(kv::AppendOp op, Value row);
   void emitHeadAsInt8(Value from, int64_t size, Value codes, int64_t stride, Value scale);
   void emitAttend(kv::AttendOp op, Value row);
@@ -161,6 +162,25 @@ void SerialEmitter::emitRope(llm::RopeOp op, Value row) {
       put(get(x, at), out, at);
     });
   });
+}
+
+/// What is not less than infinity, NaN among it, makes the choice -1, and so does a row without a
+/// finite number.
+void SerialEmitter::emitArgmax(llm::ArgmaxOp op, Value row) {
+  Value x = e.rowAddress(op.getX(), row), infinity = e.f(std::numeric_limits<double>::infinity());
+  auto test = [&](arith::CmpFPredicate predicate, Value a, Value b) -> Value {
+    return arith::CmpFOp::create(e.b, predicate, a, b);
+  };
+  SmallVector<Value> start = {e.fneg(infinity), e.c(-1), e.c(0)};
+  SmallVector<Value> result = e.fold(
+      e.c(0), e.c(op.getCount()), 1, start, [&](Value i, ValueRange best) -> SmallVector<Value> {
+        Value value = get(x, i), more = test(arith::CmpFPredicate::OGT, value, best[0]);
+        Value bad = test(arith::CmpFPredicate::UGE, value, infinity);
+        return {e.select(more, value, best[0]), e.select(more, i, best[1]),
+                e.select(bad, e.c(1), best[2])};
+      });
+  Value choice = e.select(e.equal(result[2], e.c(0)), result[1], e.c(-1));
+  e.store(e.truncate(e.i32(), choice), e.rowAddress(op.getResult(), row));
 }
 
 /// Codes `stride` bytes apart, and their scale.
@@ -299,6 +319,7 @@ void SerialEmitter::emitRow(Operation *op, Value row) {
       .Case<llm::RmsNormOp>([&](auto o) { emitRmsNorm(o, row); })
       .Case<llm::LayerNormOp>([&](auto o) { emitLayerNorm(o, row); })
       .Case<llm::RopeOp>([&](auto o) { emitRope(o, row); })
+      .Case<llm::ArgmaxOp>([&](auto o) { emitArgmax(o, row); })
       .Case<kv::AttendOp>([&](auto o) { emitAttend(o, row); })
       .Case<kv::AppendOp>([&](auto o) { emitAppend(o, row); })
       .Case<llm::EmbeddingOp, llm::SelectRowsOp, llm::RopeTableOp>(

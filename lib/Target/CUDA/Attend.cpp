@@ -1,4 +1,4 @@
-// Attention without tensor cores: caches of f32, heads of any size. 64-key tiles at absolute
+// Attention without tensor cores: caches of f32, and heads of any size. 64-key tiles at absolute
 // positions, online softmax inside a partition of 512 keys, partitions folded left to right
 // (docs/Rationale/Bits.md). SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Attend.h"
@@ -25,14 +25,15 @@ constexpr int64_t blockRows = blockWarps;
 class AttendEmitter {
 public:
   explicit AttendEmitter(KernelEmitter &e)
-      : e(e), op(*e.phase.getBody().front().getOps<kv::AttendOp>().begin()),
-        type(cast<kv::PagedType>(op.getCache().getType())), element(type.getElementType()),
-        size(type.getHeadSize()), group(op.getHeads() / type.getHeads()) {}
-  FailureOr<Items> emit();
+      : e(e), op(attentionOf(e.phase)), type(op.type), element(type.getElementType()),
+        size(type.getHeadSize()), group(op.group()) {}
+  Items emit();
 
 private:
-  void emitChunk(Value first, Value count, Value head, Value chunk);
-  SmallVector<Value> foldPartition(ValueRange total, ValueRange part);
+  void emitChunk(const AttendItem &item);
+  SmallVector<Value> emitPartition(Value partition);
+  SmallVector<Value> addPartition(ValueRange total, ValueRange part);
+  void writePartition(const AttendItem &item, ValueRange part);
   SmallVector<Value> emitTile(Value tile, ValueRange state);
   void emitScores(Value keys);
   SmallVector<Value> emitSoftmax(Value from, Value to, Value maximum, Value sum);
@@ -47,7 +48,7 @@ private:
   Value entry(Value array, Value i) { return e.at(array, e.mul(i, e.c(4))); }
 
   KernelEmitter &e;
-  kv::AttendOp op;
+  Attention op;
   kv::PagedType type;
   Type element;
   int64_t size, group;
@@ -56,73 +57,62 @@ private:
   // keys [begin, end) that it sees; the factor of its sums so far, and the row's denominator.
   Value queries, weights, begins, ends, factors;
   Value cache, table;          ///< keys of the head in page 0, the request's page table
+  Value firstTile, endTile;    ///< tiles that any row sees
   Value ownBegin, ownEnd;      ///< of the warp's row
   Value tokenOfRow, headOfRow; ///< of the warp's row; the head in its group
 };
 
 } // namespace
 
-FailureOr<Items> AttendEmitter::emit() {
-  if (!element.isF32() && !element.isF16() && !element.isBF16())
-    return op.emitError("caches of type ")
-           << type << " have no attention kernel yet; compile with --kv f16, bf16 or f32";
+Items AttendEmitter::emit() {
   queries = e.shared(blockRows * size * 4);
   weights = e.shared(blockRows * tileKeys * 4);
   begins = e.shared(blockRows * 4);
   ends = e.shared(blockRows * 4);
   factors = e.shared(blockRows * 4);
-  int64_t chunks = llvm::divideCeil(KVASIR_BLOCK_TOKENS * group, blockRows);
-  int64_t items = type.getHeads() * chunks;
-  e.forItems(e.mul(e.blocks, e.c(items)), [&](Value item) {
-    Value block = e.div(item, e.c(items)), rest = e.rem(item, e.c(items));
-    Value first = e.loadInt(e.argsField(offsetof(kvasir_step_args, block_token)), block);
-    Value count = e.loadInt(e.argsField(offsetof(kvasir_step_args, block_tokens)), block);
-    Value head = e.div(rest, e.c(chunks)), chunk = e.rem(rest, e.c(chunks));
-    Value some = e.less(e.mul(chunk, e.c(blockRows)), e.mul(count, e.c(group)));
-    e.when(some, [&] { emitChunk(first, count, head, chunk); });
-  });
-  return Items{0, 0, 0, items};
+  return forAttendItems(e, op, blockRows, [&](const AttendItem &item) { emitChunk(item); });
 }
 
 /// Rows are tokens times heads of the group, heads fastest. All threads; the tiles that any row
 /// sees.
-void AttendEmitter::emitChunk(Value first, Value count, Value head, Value chunk) {
-  Value rows = e.mul(count, e.c(group)), row = e.add(e.mul(chunk, e.c(blockRows)), e.warp);
+void AttendEmitter::emitChunk(const AttendItem &item) {
+  Value rows = e.mul(item.count, e.c(group));
+  Value row = e.add(e.mul(item.chunk, e.c(blockRows)), e.warp);
   Value exists = e.less(row, rows);
   Value some = e.select(exists, row, e.sub(rows, e.c(1)));
-  tokenOfRow = e.add(first, e.div(some, e.c(group)));
-  headOfRow = e.add(e.mul(head, e.c(group)), e.rem(some, e.c(group)));
+  tokenOfRow = e.add(item.first, e.div(some, e.c(group)));
+  headOfRow = e.add(e.mul(item.head, e.c(group)), e.rem(some, e.c(group)));
 
-  Value request = e.loadInt(e.argsField(offsetof(kvasir_step_args, token_request)), first);
+  Value request = e.loadInt(e.argsField(offsetof(kvasir_step_args, token_request)), item.first);
   Value positions = e.argsField(offsetof(kvasir_step_args, positions));
   table = e.tableOf(request);
-  cache = e.at(e.operand(op.getCache()), e.mul(head, e.c(2 * tileKeys * size * bytesOf(element))));
-  auto beginOf = [&](Value end) {
-    return type.getWindow() ? e.maximum(e.sub(end, e.c(type.getWindow())), e.c(0)) : e.c(0);
-  };
+  cache = e.at(e.operand(op.cache), e.mul(item.head, e.c(type.getHeadBytes())));
   Value end = e.add(e.loadInt(positions, tokenOfRow), e.c(1));
   ownEnd = e.select(exists, end, e.c(0)); // a row that is not there sees nothing
-  ownBegin = e.select(exists, beginOf(end), e.c(0));
+  ownBegin = e.select(exists, beginOf(e, type.getWindow(), end), e.c(0));
 
   e.barrier(); // whoever still reads the item before
   e.when(e.equal(e.lane, e.c(0)), [&] {
     e.store(ownBegin, entry(begins, e.warp));
     e.store(ownEnd, entry(ends, e.warp));
   });
-  Value q = e.rowAddress(op.getQ(), tokenOfRow);
+  Value q = e.rowAddress(op.q, tokenOfRow);
   e.loop(e.lane, e.c(size), warpLanes, [&](Value i) {
     Value x = e.load(e.f32(), entry(q, e.add(e.mul(headOfRow, e.c(size)), i)));
     e.store(x, entry(queries, e.add(e.mul(e.warp, e.c(size)), i)));
   });
 
   // Positions ascend, so the chunk's first row begins first and its last ends last.
-  Value firstToken = e.add(first, e.div(e.mul(chunk, e.c(blockRows)), e.c(group)));
-  Value lastRow = e.sub(e.minimum(e.mul(e.add(chunk, e.c(1)), e.c(blockRows)), rows), e.c(1));
-  Value lastToken = e.add(first, e.div(lastRow, e.c(group)));
-  Value from = beginOf(e.add(e.loadInt(positions, firstToken), e.c(1)));
+  Value firstRow = e.mul(item.chunk, e.c(blockRows));
+  Value lastRow = e.sub(e.minimum(e.add(firstRow, e.c(blockRows)), rows), e.c(1));
+  Value firstToken = e.add(item.first, e.div(firstRow, e.c(group)));
+  Value lastToken = e.add(item.first, e.div(lastRow, e.c(group)));
+  Value from = beginOf(e, type.getWindow(), e.add(e.loadInt(positions, firstToken), e.c(1)));
   Value to = e.add(e.loadInt(positions, lastToken), e.c(1));
-  Value firstTile = e.div(from, e.c(tileKeys));
-  Value endTile = e.div(e.add(to, e.c(tileKeys - 1)), e.c(tileKeys));
+  firstTile = e.div(from, e.c(tileKeys));
+  endTile = e.div(e.add(to, e.c(tileKeys - 1)), e.c(tileKeys));
+  if (item.partition)
+    return writePartition(item, emitPartition(item.partition));
 
   // The warp's row: maximum and sum; then this thread's outputs.
   SmallVector<Value> state = {e.f(negativeInfinity), e.f(0)};
@@ -130,36 +120,56 @@ void AttendEmitter::emitChunk(Value first, Value count, Value head, Value chunk)
   Value firstPartition = e.div(firstTile, e.c(partitionTiles));
   Value endPartition = e.div(e.add(endTile, e.c(partitionTiles - 1)), e.c(partitionTiles));
   state = e.fold(firstPartition, endPartition, 1, state, [&](Value partition, ValueRange total) {
-    SmallVector<Value> part = {e.f(negativeInfinity), e.f(0)};
-    part.append(outputsOfThread(), e.f(0));
-    Value start = e.mul(partition, e.c(partitionTiles));
-    part =
-        e.fold(e.maximum(firstTile, start), e.minimum(endTile, e.add(start, e.c(partitionTiles))),
-               1, part, [&](Value tile, ValueRange sums) { return emitTile(tile, sums); });
-    return foldPartition(total, part);
+    return addPartition(total, emitPartition(partition));
   });
   emitOutputs(state);
 }
 
+SmallVector<Value> AttendEmitter::emitPartition(Value partition) {
+  SmallVector<Value> part = {e.f(negativeInfinity), e.f(0)};
+  part.append(outputsOfThread(), e.f(0));
+  Value start = e.mul(partition, e.c(partitionTiles));
+  return e.fold(e.maximum(firstTile, start), e.minimum(endTile, e.add(start, e.c(partitionTiles))),
+                1, part, [&](Value tile, ValueRange sums) { return emitTile(tile, sums); });
+}
+
 /// A partition in which the row sees nothing changes nothing.
-SmallVector<Value> AttendEmitter::foldPartition(ValueRange total, ValueRange part) {
-  Value seen = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OGT, part[1], e.f(0));
-  Value m = e.fmax(total[0], part[0]);
-  Value a = emitExp(e, e.fsub(total[0], m)), b = emitExp(e, e.fsub(part[0], m));
-  Value sum = e.fma(part[1], b, e.fmul(total[1], a));
-  e.barrier(); // factors of the last tile are read no more
+SmallVector<Value> AttendEmitter::addPartition(ValueRange total, ValueRange part) {
+  PartitionFold fold = foldPartition(e, total[0], part[0], part[1]);
+  e.barrier(); // factors and weights of the last tile are read no more
   e.when(e.equal(e.lane, e.c(0)), [&] {
-    e.store(e.select(seen, a, e.f(1)), entry(factors, e.warp));
-    e.store(e.select(seen, b, e.f(0)), entry(weights, e.warp));
+    e.store(fold.before, entry(factors, e.warp));
+    e.store(fold.added, entry(weights, e.warp));
+    e.store(part[1], entry(weights, e.add(e.warp, e.c(blockRows))));
   });
   e.barrier();
-  SmallVector<Value> next = {e.select(seen, m, total[0]), e.select(seen, sum, total[1])};
+  SmallVector<Value> next = {fold.maximum, foldSum(e, fold, total[1], part[1])};
   for (int64_t n = 0; n < outputsOfThread(); ++n) {
     Value row = rowOf(outputIndex(n));
-    Value scaled = e.fmul(total[2 + n], e.load(e.f32(), entry(factors, row)));
-    next.push_back(e.fma(part[2 + n], e.load(e.f32(), entry(weights, row)), scaled));
+    PartitionFold ofRow;
+    ofRow.before = e.load(e.f32(), entry(factors, row));
+    ofRow.added = e.load(e.f32(), entry(weights, row));
+    Value sum = e.load(e.f32(), entry(weights, e.add(row, e.c(blockRows))));
+    ofRow.seen = arith::CmpFOp::create(e.b, arith::CmpFPredicate::UNE, sum, e.f(0));
+    next.push_back(foldSum(e, ofRow, total[2 + n], part[2 + n]));
   }
   return next;
+}
+
+void AttendEmitter::writePartition(const AttendItem &item, ValueRange part) {
+  Value firstRow = e.mul(item.chunk, e.c(blockRows));
+  for (int64_t n = 0; n < outputsOfThread(); ++n) {
+    Value output = outputIndex(n);
+    PartitionPlace place = partitionPlace(e, op, item, e.add(firstRow, rowOf(output)));
+    Value wanted = arith::AndIOp::create(e.b, place.wanted, e.less(output, e.c(blockRows * size)));
+    e.when(wanted, [&] { e.store(part[2 + n], entry(place.sums, columnOf(output))); });
+  }
+  PartitionPlace place = partitionPlace(e, op, item, e.add(firstRow, e.warp));
+  Value wanted = arith::AndIOp::create(e.b, place.wanted, e.equal(e.lane, e.c(0)));
+  e.when(wanted, [&] {
+    e.store(part[0], place.pair);
+    e.store(part[1], e.at(place.pair, 4));
+  });
 }
 
 /// Keys [64 tile, 64 tile + 64), one page.
@@ -172,7 +182,7 @@ SmallVector<Value> AttendEmitter::emitTile(Value tile, ValueRange state) {
   SmallVector<Value> next =
       emitSoftmax(e.sub(ownBegin, start), e.sub(ownEnd, start), state[0], state[1]);
   e.barrier();
-  Value values = e.at(page, tileKeys * size * bytesOf(element));
+  Value values = e.at(page, type.getValuesOffset());
   llvm::append_range(next, emitValues(values, start, state.drop_front(2)));
   return next;
 }
@@ -198,6 +208,11 @@ void AttendEmitter::emitScores(Value keys) {
     }
     return next;
   });
+  if (type.isQuantized()) {
+    Value scale = e.load(e.f32(), entry(e.at(keys, type.getKeyScalesOffset()), key));
+    for (Value &score : scores)
+      score = e.fmul(score, scale);
+  }
   Value to = entry(weights, e.thread); // row * 64 + key
   for (int64_t r = 0; r < rowsOfThread; ++r)
     e.store(scores[r], e.at(to, r * rowStep * tileKeys * 4));
@@ -208,7 +223,7 @@ void AttendEmitter::emitScores(Value keys) {
 /// a tile in which the row sees none changes nothing.
 SmallVector<Value> AttendEmitter::emitSoftmax(Value from, Value to, Value maximum, Value sum) {
   Value own = e.at(weights, e.mul(e.warp, e.c(tileKeys * 4)));
-  Value scale = e.f(op.getScale().convertToFloat());
+  Value scale = e.f(op.scale);
   SmallVector<Value> keys, scores;
   for (int64_t i = 0; i < tileKeys / warpLanes; ++i) {
     Value key = e.add(e.lane, e.c(i * warpLanes));
@@ -235,6 +250,7 @@ SmallVector<Value> AttendEmitter::emitSoftmax(Value from, Value to, Value maximu
 /// sums * factor + weights . values, keys ascending; a row reads only values that it sees.
 SmallVector<Value> AttendEmitter::emitValues(Value values, Value start, ValueRange sums) {
   SmallVector<Value> next;
+  Value scales = e.at(values, type.getValueScalesOffset() - type.getValuesOffset());
   for (int64_t n = 0; n < outputsOfThread(); ++n) {
     Value output = outputIndex(n), row = rowOf(output);
     Value from = e.maximum(e.sub(e.loadInt(begins, row), start), e.c(0));
@@ -245,6 +261,8 @@ SmallVector<Value> AttendEmitter::emitValues(Value values, Value start, ValueRan
     next.push_back(
         e.fold(from, to, 1, {scaled}, [&](Value key, ValueRange sum) -> SmallVector<Value> {
           Value v = e.loadAs(element, e.at(column, e.mul(key, e.c(size * bytesOf(element)))), 0);
+          if (type.isQuantized())
+            v = e.fmul(v, e.load(e.f32(), entry(scales, key)));
           return {e.fma(v, e.load(e.f32(), entry(own, key)), sum[0])};
         })[0]);
   }
@@ -252,9 +270,6 @@ SmallVector<Value> AttendEmitter::emitValues(Value values, Value start, ValueRan
 }
 
 void AttendEmitter::emitOutputs(ValueRange state) {
-  Value out;
-  for (auto write : e.phase.getBody().front().getOps<step::WriteOp>())
-    out = write.getBuffer();
   e.barrier();
   e.when(e.equal(e.lane, e.c(0)), [&] {
     e.store(state[1], entry(factors, e.warp));
@@ -270,16 +285,16 @@ void AttendEmitter::emitOutputs(ValueRange state) {
     e.when(wanted, [&] {
       Value sum = e.load(e.f32(), entry(factors, row));
       Value head = e.mul(e.loadInt(weights, row), e.c(size));
-      Value to = e.bufferRow(out, e.loadInt(begins, row));
+      Value to = e.bufferRow(op.out, e.loadInt(begins, row));
       e.store(e.fdiv(state[2 + n], sum), entry(to, e.add(head, columnOf(output))));
     });
   }
 }
 
 FailureOr<Items> cuda::emitAttend(KernelEmitter &e) {
-  auto op = *e.phase.getBody().front().getOps<kv::AttendOp>().begin();
-  auto type = dyn_cast<kv::PagedType>(op.getCache().getType());
-  if (type && attendsInTiles(type))
+  if (!e.phase.getBody().front().getOps<kv::MergePartitionsOp>().empty())
+    return emitMerge(e);
+  if (attendsInTiles(attentionOf(e.phase).type))
     return emitAttendTiles(e);
   return AttendEmitter(e).emit();
 }

@@ -1,4 +1,4 @@
-// The two kernels of attention, and how pages of a cache lie for each.
+// The two kernels of attention, how pages of a cache lie for each, and contexts that blocks share.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_LIB_TARGET_CUDA_ATTEND_H
 #define KVASIR_LIB_TARGET_CUDA_ATTEND_H
@@ -12,7 +12,58 @@ namespace kvasir::cuda {
 /// round, as on a CPU.
 bool attendsInTiles(kv::PagedType type);
 
-Items emitAttendTiles(KernelEmitter &e);
+/// What an op of attention says: `kv.attend`, or `kv.attend_partitions`.
+struct Attention {
+  kv::PagedType type;
+  Value cache, q;
+  Value out;          ///< the buffer of the result
+  int64_t heads;      ///< of the queries
+  int64_t partitions; ///< of the result; 0: it is `kv.attend`, nothing is split
+  double scale;
+
+  int64_t group() const { return heads / type.getHeads(); }
+};
+Attention attentionOf(step::PhaseOp phase);
+
+/// First key that the token at position `end - 1` sees.
+Value beginOf(KernelEmitter &e, int64_t window, Value end);
+
+/// How a partition's maximum and sum of weights enter what was folded before it.
+struct PartitionFold {
+  Value seen;    ///< i1: whether the row sees anything of it; else nothing changes
+  Value maximum; ///< of both
+  Value before;  ///< factor of what was folded before
+  Value added;   ///< factor of the partition's sums
+};
+PartitionFold foldPartition(KernelEmitter &e, Value maximum, Value partMaximum, Value partSum);
+/// sum * before + part * added, or `sum` where nothing is seen.
+Value foldSum(KernelEmitter &e, const PartitionFold &fold, Value sum, Value part);
+
+/// The maximum, or 0 where nothing is seen: so that differences are no NaN.
+Value finiteMaximum(KernelEmitter &e, Value maximum);
+
+/// What a block does at a time: up to `rows` query rows (tokens of an attention block times heads
+/// of the group) of a head of the cache, over the whole context or one partition of it.
+struct AttendItem {
+  Value first, count; ///< tokens of the attention block
+  Value head, chunk;
+  Value partition; ///< null: the whole context
+};
+Items forAttendItems(KernelEmitter &e, const Attention &op, int64_t rows,
+                     llvm::function_ref<void(const AttendItem &)> body);
+
+/// Where a row of queries of an item has its part of the result of `kv.attend_partitions`.
+struct PartitionPlace {
+  Value wanted; ///< i1: whether the row is there and sees anything of the partition
+  Value sums;   ///< address of its `head size` sums
+  Value pair;   ///< address of its maximum and sum of weights
+};
+PartitionPlace partitionPlace(KernelEmitter &e, const Attention &op, const AttendItem &item,
+                              Value row);
+
+mlir::FailureOr<Items> emitAttendTiles(KernelEmitter &e);
+/// `kv.merge_partitions`.
+Items emitMerge(KernelEmitter &e);
 
 } // namespace kvasir::cuda
 

@@ -46,6 +46,11 @@ Value KernelEmitter::shuffleXor(Value value, int64_t mask) {
                               NVVM::ShflKind::bfly, UnitAttr());
 }
 
+Value KernelEmitter::shuffle(Value value, Value lane) {
+  return NVVM::ShflOp::create(b, value.getType(), integer(i32(), -1), value, lane, c(31),
+                              NVVM::ShflKind::idx, UnitAttr());
+}
+
 Value KernelEmitter::sumWarp(Value value) {
   for (int64_t mask = warpLanes / 2; mask > 0; mask /= 2)
     value = fadd(value, shuffleXor(value, mask));
@@ -158,9 +163,7 @@ Value KernelEmitter::argsField(size_t offset) {
   return globalPointer(loadConstant(ptr(), at(args, offset)));
 }
 
-Value KernelEmitter::inputArray(step::InputKind kind) {
-  return argsField(emit::offsetOf(kind));
-}
+Value KernelEmitter::inputArray(step::InputKind kind) { return argsField(emit::offsetOf(kind)); }
 
 Value KernelEmitter::operand(Value blockArgument) {
   unsigned number = cast<BlockArgument>(blockArgument).getArgNumber();

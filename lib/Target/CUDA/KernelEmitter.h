@@ -46,6 +46,8 @@ public:
   /// Of the warp; orders its lanes' accesses to shared memory.
   void syncWarp();
   Value shuffleXor(Value value, int64_t mask);
+  /// What lane `lane` has.
+  Value shuffle(Value value, Value lane);
   /// Sum and maximum over the lanes of a warp, in every lane: a butterfly, whose order of additions
   /// is the same in every lane up to the commutation of two terms.
   Value sumWarp(Value value);
@@ -118,6 +120,9 @@ private:
 /// Emits one row op (or kv.append) for one row, by all threads of the block. There must be a
 /// barrier before what it reads of this block's and after what it writes.
 void emitRowOp(KernelEmitter &e, mlir::Operation *op, Value row);
+
+/// The greedy choice for one row, by all threads of the block.
+void emitArgmax(KernelEmitter &e, llm::ArgmaxOp op, Value row);
 
 /// Emitters of the phases with anchors. They report what they cannot do.
 mlir::FailureOr<Items> emitLinear(KernelEmitter &e);

@@ -15,12 +15,12 @@ static LogicalResult checkOp(Operation &op) {
   if (isa<llm::QuantizeRowsOp>(op))
     return op.emitError("activations rounded to 8 bits have no kernel yet; compile with "
                         "--activations exact");
-  if (auto append = dyn_cast<kv::AppendOp>(op)) {
-    auto type = cast<kv::PagedType>(append.getCache().getType());
-    Type element = type.getElementType();
-    if (!element.isF32() && !element.isF16() && !element.isBF16())
-      return op.emitError("caches of type ")
-             << type << " have no kernel yet; compile with --kv f16, bf16 or f32";
+  if (auto parts = dyn_cast<kv::AttendPartitionsOp>(op)) {
+    constexpr int64_t most = int64_t(1) << 29; // a row's offsets in bytes are i32
+    int64_t columns = cast<RankedTensorType>(parts.getType()).getDimSize(1);
+    if (columns > most)
+      return op.emitError("expected partitions of at most ")
+             << most << " values for a token, but got " << columns;
   }
   return success();
 }

@@ -35,7 +35,10 @@ private:
   void emitRopeTable(llm::RopeTableOp op);
   void emitRopeTablePart(Value position, Value out, ArrayRef<float> frequencies, float magnitude);
   void emitRope(llm::RopeOp op);
+  void emitArgmax(llm::ArgmaxOp op);
   void emitAppend(kv::AppendOp op);
+  void emitAppendCodes(kv::PagedType type, Value from, Value to, Value scales, bool inRows,
+                       Value slot);
   void emitElementwise(Operation *op);
   Value inverseRoot(Value mean, float epsilon);
 
@@ -55,6 +58,7 @@ void RowEmitter::emit(Operation *op) {
       .Case<llm::LayerNormOp>([&](auto o) { emitLayerNorm(o); })
       .Case<llm::RopeTableOp>([&](auto o) { emitRopeTable(o); })
       .Case<llm::RopeOp>([&](auto o) { emitRope(o); })
+      .Case<llm::ArgmaxOp>([&](auto o) { emitArgmax(o); })
       .Case<kv::AppendOp>([&](auto o) { emitAppend(o); })
       .Default([&](Operation *o) { emitElementwise(o); });
 }
@@ -235,16 +239,52 @@ void RowEmitter::emitAppend(kv::AppendOp op) {
   Value slot = e.rem(position, e.c(KVASIR_PAGE_TOKENS));
   Value keys = e.rowAddress(op.getK(), row), values = e.rowAddress(op.getV(), row);
   bool inTiles = attendsInTiles(type);
+  if (type.isQuantized()) {
+    emitAppendCodes(type, keys, page, e.at(page, type.getKeyScalesOffset()), inTiles, slot);
+    return emitAppendCodes(type, values, e.at(page, type.getValuesOffset()),
+                           e.at(page, type.getValueScalesOffset()), !inTiles, slot);
+  }
   e.forThreads(type.getHeads() * size, [&](Value n) {
     Value head = e.div(n, e.c(size)), i = e.rem(n, e.c(size));
-    Value ofKeys = e.at(page, e.mul(head, e.c(2 * KVASIR_PAGE_TOKENS * size * bytes)));
-    Value ofValues = e.at(ofKeys, KVASIR_PAGE_TOKENS * size * bytes);
+    Value ofKeys = e.at(page, e.mul(head, e.c(type.getHeadBytes())));
+    Value ofValues = e.at(ofKeys, type.getValuesOffset());
     Value inRow = e.mul(e.add(e.mul(slot, e.c(size)), i), e.c(bytes));
     Value scattered = e.mul(e.add(e.mul(i, e.c(KVASIR_PAGE_TOKENS)), slot), e.c(bytes));
     e.storeElement(element, get(keys, n), e.at(ofKeys, inTiles ? inRow : scattered));
     e.storeElement(element, get(values, n), e.at(ofValues, inTiles ? scattered : inRow));
   });
 }
+
+/// Codes of all heads with a scale for each, a warp for each head: as `kv.append` says. `to` and
+/// `scales` are those of the first head.
+void RowEmitter::emitAppendCodes(kv::PagedType type, Value from, Value to, Value scales,
+                                 bool inRows, Value slot) {
+  int64_t size = type.getHeadSize();
+  e.loop(e.warp, e.c(type.getHeads()), blockWarps, [&](Value head) {
+    Value own = e.at(from, e.mul(head, e.c(size * 4)));
+    Value codes = e.at(to, e.mul(head, e.c(type.getHeadBytes())));
+    Value most = e.fold(e.lane, e.c(size), warpLanes, {e.f(0)},
+                        [&](Value i, ValueRange before) -> SmallVector<Value> {
+                          return {e.fmax(before[0], e.fabs(get(own, i)))};
+                        })[0];
+    most = e.maxWarp(most);
+    Value none = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OEQ, most, e.f(0));
+    Value inverse = e.select(none, e.f(0), e.fdiv(e.f(127), most));
+    e.when(e.equal(e.lane, e.c(0)), [&] {
+      Value place = e.at(scales, e.mul(head, e.c(type.getHeadBytes())));
+      put(e.fdiv(most, e.f(127)), place, slot);
+    });
+    e.loop(e.lane, e.c(size), warpLanes, [&](Value i) {
+      Value code = e.fmin(e.round(e.fmul(get(own, i), inverse)), e.f(127)); // NaN: 127
+      Value integer = arith::FPToSIOp::create(e.b, e.i32(), e.fmax(code, e.f(-127)));
+      Value place = inRows ? e.add(e.mul(slot, e.c(size)), i)
+                           : e.add(e.mul(i, e.c(KVASIR_PAGE_TOKENS)), slot);
+      e.store(e.truncate(e.i8(), integer), e.at(codes, place));
+    });
+  });
+}
+
+void RowEmitter::emitArgmax(llm::ArgmaxOp op) { cuda::emitArgmax(e, op, row); }
 
 void RowEmitter::emitElementwise(Operation *op) {
   SmallVector<Value> from;

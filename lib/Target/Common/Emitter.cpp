@@ -282,6 +282,15 @@ void Emitter::either(Value condition, llvm::function_ref<void()> yes,
   no();
 }
 
+SmallVector<Value> Emitter::choose(Value condition, Make yes, Make no) {
+  auto branch = [](Make make) {
+    return [make](OpBuilder &builder, Location loc) { // the builder is `b`
+      scf::YieldOp::create(builder, loc, make());
+    };
+  };
+  return scf::IfOp::create(b, condition, branch(yes), branch(no)).getResults();
+}
+
 void Emitter::switchOn(Value value, int64_t most, llvm::function_ref<void(int64_t)> body,
                        llvm::function_ref<void()> otherwise) {
   SmallVector<int64_t> cases;

@@ -104,6 +104,9 @@ public:
   llvm::SmallVector<Value> fold(Value from, Value to, int64_t step, ValueRange init, Fold body);
   void when(Value condition, llvm::function_ref<void()> body);
   void either(Value condition, llvm::function_ref<void()> yes, llvm::function_ref<void()> no);
+  /// What one of them makes; both make values of the same types.
+  using Make = llvm::function_ref<llvm::SmallVector<Value>()>;
+  llvm::SmallVector<Value> choose(Value condition, Make yes, Make no);
   /// Runs `body(i)` for the one i in [1, most] that equals `value`, else `otherwise`.
   void switchOn(Value value, int64_t most, llvm::function_ref<void(int64_t)> body,
                 llvm::function_ref<void()> otherwise);

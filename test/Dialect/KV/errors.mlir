@@ -56,3 +56,43 @@ func.func @f(%c: i32, %q: tensor<?x48xf32>) {
   %0 = kv.attend %c, %q {heads = 4 : i64, scale = 1.0 : f32} : i32, tensor<?x48xf32>
   return
 }
+
+// -----
+
+func.func @f(%c: !kv.cache<2x16>, %q: tensor<?x48xf32>) {
+  // expected-error @below {{attend_partitions_c1: expected a multiple of 2 heads, but got 3}}
+  %0 = kv.attend_partitions %c, %q {heads = 3 : i64, partitions = 2 : i64, scale = 1.0 : f32} : !kv.cache<2x16>, tensor<?x48xf32>, tensor<?x108xf32>
+  return
+}
+
+// -----
+
+func.func @f(%c: !kv.cache<2x16>, %q: tensor<?x48xf32>) {
+  // expected-error @below {{attend_partitions_c2: expected 4 heads of 16, but got 48 features}}
+  %0 = kv.attend_partitions %c, %q {heads = 4 : i64, partitions = 2 : i64, scale = 1.0 : f32} : !kv.cache<2x16>, tensor<?x48xf32>, tensor<?x144xf32>
+  return
+}
+
+// -----
+
+func.func @f(%c: !kv.cache<2x16>, %q: tensor<?x64xf32>) {
+  // expected-error @below {{attend_partitions_c3: expected 2 partitions of 72 features, but got 128 features}}
+  %0 = kv.attend_partitions %c, %q {heads = 4 : i64, partitions = 2 : i64, scale = 1.0 : f32} : !kv.cache<2x16>, tensor<?x64xf32>, tensor<?x128xf32>
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<?x144xf32>, %positions: tensor<?xi32>) {
+  // expected-error @below {{merge_partitions_c1: expected a multiple of 4 heads, but got 62 features}}
+  %0 = kv.merge_partitions %p, %positions {heads = 4 : i64, partitions = 2 : i64, window = 0 : i64} : tensor<?x144xf32>, tensor<?xi32>, tensor<?x62xf32>
+  return
+}
+
+// -----
+
+func.func @f(%p: tensor<?x144xf32>, %positions: tensor<?xi32>) {
+  // expected-error @below {{merge_partitions_c2: expected 3 partitions of 72 features, but got 144 features}}
+  %0 = kv.merge_partitions %p, %positions {heads = 4 : i64, partitions = 3 : i64, window = 0 : i64} : tensor<?x144xf32>, tensor<?xi32>, tensor<?x64xf32>
+  return
+}

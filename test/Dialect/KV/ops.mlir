@@ -32,3 +32,12 @@ func.func @paged(%q: tensor<?x64xf32>, %k: tensor<?x32xf32>, %v: tensor<?x32xf32
   %a = kv.attend %c, %q {heads = 4 : i64, scale = 0.25 : f32} : !kv.paged<2x16xf16, window = 12>, tensor<?x64xf32>
   return %a : tensor<?x64xf32>
 }
+
+// CHECK-LABEL: func @partitions
+func.func @partitions(%c: !kv.paged<2x16xbf16>, %q: tensor<?x64xf32>, %positions: tensor<?xi32>) -> tensor<?x64xf32> {
+  // CHECK: %[[P:.*]] = kv.attend_partitions %{{.*}}, %{{.*}} {heads = 4 : i64, partitions = 2 : i64, scale = 2.500000e-01 : f32} : !kv.paged<2x16xbf16>, tensor<?x64xf32>, tensor<?x144xf32>
+  %p = kv.attend_partitions %c, %q {heads = 4 : i64, partitions = 2 : i64, scale = 0.25 : f32} : !kv.paged<2x16xbf16>, tensor<?x64xf32>, tensor<?x144xf32>
+  // CHECK: kv.merge_partitions %[[P]], %{{.*}} {heads = 4 : i64, partitions = 2 : i64, window = 12 : i64} : tensor<?x144xf32>, tensor<?xi32>, tensor<?x64xf32>
+  %a = kv.merge_partitions %p, %positions {heads = 4 : i64, partitions = 2 : i64, window = 12 : i64} : tensor<?x144xf32>, tensor<?xi32>, tensor<?x64xf32>
+  return %a : tensor<?x64xf32>
+}

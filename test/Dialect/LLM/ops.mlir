@@ -43,6 +43,13 @@ func.func @attention(%q: tensor<?x64xf32>, %k: tensor<?x32xf32>, %p: tensor<?xi3
   return
 }
 
+// CHECK-LABEL: func @argmax
+func.func @argmax(%x: tensor<?x256xf32>) {
+  // CHECK: llm.argmax %{{.*}} {count = 250 : i64} : tensor<?x256xf32>, tensor<?xi32>
+  %0 = llm.argmax %x {count = 250 : i64} : tensor<?x256xf32>, tensor<?xi32>
+  return
+}
+
 // CHECK-LABEL: func @elementwise
 func.func @elementwise(%x: tensor<?x64xf32>) {
   // CHECK: llm.activation <silu> %{{.*}} : tensor<?x64xf32>

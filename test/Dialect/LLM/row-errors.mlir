@@ -96,3 +96,11 @@ func.func @f(%x: tensor<?x64xf32>) {
   %0 = llm.activation <swish> %x : tensor<?x64xf32>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<?x64xf32>) {
+  // expected-error @below {{argmax_c1: expected rows of at least 65 features, but got 64}}
+  %0 = llm.argmax %x {count = 65 : i64} : tensor<?x64xf32>, tensor<?xi32>
+  return
+}

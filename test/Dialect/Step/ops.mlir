@@ -66,3 +66,23 @@ step.program @decode max_tokens 16 {
   // CHECK: step.logits %{{.*}} : !step.buffer<rows, 64>
   step.logits %l : !step.buffer<rows, 64>
 }
+
+// CHECK-LABEL: step.phase @choose kind <rows>
+step.phase @choose kind <rows> {
+^bb0(%l: !step.buffer<rows, 64>, %out: !step.buffer<rows, i32>):
+  %0 = step.read %l : !step.buffer<rows, 64> -> tensor<?x64xf32>
+  %1 = llm.argmax %0 {count = 64 : i64} : tensor<?x64xf32>, tensor<?xi32>
+  // CHECK: step.write %{{.*}}, %{{.*}} : tensor<?xi32>, !step.buffer<rows, i32>
+  step.write %1, %out : tensor<?xi32>, !step.buffer<rows, i32>
+}
+
+// CHECK-LABEL: step.program @choosing
+step.program @choosing max_tokens 0 {
+  %l = step.buffer "l" slot 0 : !step.buffer<rows, 64>
+  // CHECK: %[[C:.*]] = step.buffer "c" slot 1 : !step.buffer<rows, i32>
+  %c = step.buffer "c" slot 1 : !step.buffer<rows, i32>
+  step.run @choose(%l, %c) layer -1 cost <> : !step.buffer<rows, 64>, !step.buffer<rows, i32>
+  step.logits %l : !step.buffer<rows, 64>
+  // CHECK: step.chosen %[[C]] : !step.buffer<rows, i32>
+  step.chosen %c : !step.buffer<rows, i32>
+}

@@ -99,3 +99,40 @@ step.program @decode max_tokens 16 {
   // expected-error @below {{logits_c1: expected a buffer of rows that is not scratch}}
   step.logits %x : !step.buffer<rows, 64>
 }
+
+// -----
+
+step.program @decode max_tokens 16 {
+  %x = step.buffer "x" slot 0 : !step.buffer<rows, i32>
+  // expected-error @below {{logits_c1: expected a buffer of rows that is not scratch, but got '!step.buffer<rows, i32>'}}
+  step.logits %x : !step.buffer<rows, i32>
+}
+
+// -----
+
+step.program @decode max_tokens 16 {
+  %x = step.buffer "x" slot 0 : !step.buffer<rows, 64>
+  step.logits %x : !step.buffer<rows, 64>
+  // expected-error @below {{chosen_c1: expected a buffer of i32 for rows that is not scratch, but got '!step.buffer<rows, 64>'}}
+  step.chosen %x : !step.buffer<rows, 64>
+}
+
+// -----
+
+// expected-error @below {{program_c1: expected at most one step.chosen, but got 2}}
+step.program @decode max_tokens 16 {
+  %x = step.buffer "x" slot 0 : !step.buffer<rows, 64>
+  %c = step.buffer "c" slot 1 : !step.buffer<rows, i32>
+  step.logits %x : !step.buffer<rows, 64>
+  step.chosen %c : !step.buffer<rows, i32>
+  step.chosen %c : !step.buffer<rows, i32>
+}
+
+// -----
+
+step.phase @p kind <rows> {
+^bb0(%x: !step.buffer<rows, 64>, %out: !step.buffer<rows, i32>):
+  %0 = step.read %x : !step.buffer<rows, 64> -> tensor<?x64xf32>
+  // expected-error @below {{write_c1: expected a value for '!step.buffer<rows, i32>', but got 'tensor<?x64xf32>'}}
+  step.write %0, %out : tensor<?x64xf32>, !step.buffer<rows, i32>
+}
