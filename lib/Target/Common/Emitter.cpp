@@ -172,6 +172,14 @@ Value Emitter::loadInt(Value pointer, Value i) {
 }
 
 Value Emitter::loadAs(Type element, Value pointer, int64_t lanes) {
+  if (element.isBF16()) {
+    // As bits: of an extension LLVM may make a choice between bf16 values, and then call a library
+    // to round the other one.
+    auto like = [&](Type scalar) { return lanes ? Type(vec(lanes, scalar)) : scalar; };
+    Value bits = arith::ExtUIOp::create(b, like(i32()), load(like(b.getI16Type()), pointer));
+    Value high = arith::ShLIOp::create(b, bits, integer(like(i32()), 16));
+    return bitcast(like(f32()), high);
+  }
   Type type = lanes ? Type(VectorType::get({lanes}, element)) : element;
   Value value = load(type, pointer);
   if (element.isF32())

@@ -33,7 +33,7 @@ step.phase @p kind <attend> {
 // CHECK: llvm.intr.fma
 // CHECK: scf.for %{{.*}} = %[[FROM]] to %[[TO]]
 // CHECK-NEXT: arith.constant
-// CHECK: llvm.load {{.*}} -> vector<16xbf16>
+// CHECK: llvm.load {{.*}} -> vector<16xi16>
 // CHECK: llvm.intr.fma
 
 // Items are taken from the counter. Two query heads share a head of keys.

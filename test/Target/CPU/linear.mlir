@@ -1,6 +1,6 @@
-// RUN: sed s/ELEMENT/f32/ %s | kvasir-opt --kvasir-lower | FileCheck %s -DPANEL=4096 -DTYPE=f32
-// RUN: sed s/ELEMENT/f16/ %s | kvasir-opt --kvasir-lower | FileCheck %s -DPANEL=2048 -DTYPE=f16 --check-prefixes=CHECK,NARROW
-// RUN: sed s/ELEMENT/bf16/ %s | kvasir-opt --kvasir-lower | FileCheck %s -DPANEL=2048 -DTYPE=bf16 --check-prefixes=CHECK,NARROW
+// RUN: sed s/ELEMENT/f32/ %s | kvasir-opt --kvasir-lower | FileCheck %s -DPANEL=4096 -DTYPE=f32 -DSTORED=f32
+// RUN: sed s/ELEMENT/f16/ %s | kvasir-opt --kvasir-lower | FileCheck %s -DPANEL=2048 -DTYPE=f16 -DSTORED=f16 --check-prefixes=CHECK,F16
+// RUN: sed s/ELEMENT/bf16/ %s | kvasir-opt --kvasir-lower | FileCheck %s -DPANEL=2048 -DTYPE=bf16 -DSTORED=i16 --check-prefixes=CHECK,BF16
 
 // A linear layer with weights of each type: kernels for a number of tokens and of panels, in which
 // every output is one chain of fma with K ascending, whatever the number of tokens.
@@ -19,11 +19,12 @@ step.phase @p kind <panels> {
 // CHECK: %[[END:.*]]:2 = scf.for %{{.*}} to %[[K]] step %{{.*}} iter_args(%[[S0:.*]] = %[[T0]], %[[S1:.*]] = %[[T1]])
 // CHECK: llvm.getelementptr %{{.*}}[6144]
 // CHECK-NEXT: "llvm.intr.prefetch"
-// CHECK: %[[ROW:.*]] = llvm.load {{.*}} -> vector<16x[[TYPE]]>
-// NARROW-NEXT: arith.extf %[[ROW]] : vector<16x[[TYPE]]> to vector<16xf32>
+// CHECK: %[[ROW:.*]] = llvm.load {{.*}} -> vector<16x[[STORED]]>
+// F16-NEXT: arith.extf %[[ROW]] : vector<16xf16> to vector<16xf32>
+// BF16-NEXT: arith.extui %[[ROW]] : vector<16xi16> to vector<16xi32>
 // CHECK: %[[U0:.*]] = llvm.intr.fma({{.*}}, %[[S0]])
 // CHECK: %[[U1:.*]] = llvm.intr.fma({{.*}}, %[[S1]])
-// CHECK: llvm.load {{.*}} -> vector<16x[[TYPE]]>
+// CHECK: llvm.load {{.*}} -> vector<16x[[STORED]]>
 // CHECK: %[[V0:.*]] = llvm.intr.fma({{.*}}, %[[U0]])
 // CHECK: %[[V1:.*]] = llvm.intr.fma({{.*}}, %[[U1]])
 // CHECK: %[[Y0:.*]] = llvm.intr.fma({{.*}}, %[[V0]])
