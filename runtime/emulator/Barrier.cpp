@@ -78,9 +78,9 @@ static void complete(Machine &machine, Barrier &barrier, BarrierReduction reduct
     if (barrier.arrived.contains(i))
       machine.sawGridDependency |= barrier.wholeBlock && machine.threads[i].sawGridDependency;
   if (barrier.wholeBlock && barrier.waiting.count == machine.threadCount)
-    machine.shadow.synchronizeBlock();
+    machine.synchronizeBlock();
   else
-    machine.shadow.synchronize(barrier.arrived, barrier.waiting);
+    machine.synchronize(barrier.arrived, barrier.waiting);
   for (uint32_t i = 0; i < machine.threadCount; ++i)
     if (barrier.waiting.contains(i)) {
       machine.threads[i].barrierResult = result(barrier, reduction);
@@ -91,6 +91,7 @@ static void complete(Machine &machine, Barrier &barrier, BarrierReduction reduct
 
 static uint32_t arrive(Thread &thread, const Arrival &arrival) {
   Machine &machine = *thread.machine;
+  settle(thread);
   Barrier &barrier = check(thread, arrival);
   barrier.arrived.add(thread.index);
   bool predicate = arrival.predicate != 0;

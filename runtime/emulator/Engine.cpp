@@ -51,7 +51,8 @@ static bool placeMachine(Machine &machine, unsigned char *memory, const Parts &p
 Engine *Engine::create(int32_t workers) {
   Parts parts(kvasir_emu_limits);
   uint64_t header = roundUp(sizeof(Engine) + sizeof(Machine) * uint64_t(workers));
-  uint64_t bytes = header + parts.end * uint64_t(workers);
+  uint64_t machines = parts.end * uint64_t(workers);
+  uint64_t bytes = header + machines + GlobalShadow::bytesNeeded();
   void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED)
@@ -59,6 +60,7 @@ Engine *Engine::create(int32_t workers) {
   auto *engine = static_cast<Engine *>(memory); // all zero
   engine->workers = workers;
   engine->mapped = bytes;
+  engine->global.place(static_cast<unsigned char *>(memory) + header + machines);
   for (int32_t worker = 0; worker < workers; ++worker) {
     Machine *machine = new (&engine->machines[worker]) Machine();
     machine->engine = engine;

@@ -53,6 +53,8 @@ void Machine::startThreads() {
     thread.id[2] = i / kernel->block[0] / kernel->block[1];
     thread.sawGridDependency = false;
     thread.copyCount = thread.openGroup = 0;
+    thread.released = {};
+    thread.observedSlots = thread.acquiredSlots = 0;
     thread.context =
         make_fcontext(stacks + stackStride * (i + 1), stackStride - guardBytes, runThread);
     wake(thread);
@@ -80,6 +82,7 @@ void Machine::runBlock(uint64_t number) {
   blockId[1] = uint32_t(number / grid[0] % grid[1]);
   blockId[2] = uint32_t(number / grid[0] / grid[1]);
   shadow.startBlock(sharedBytes, threadCount);
+  startOrder(uint32_t(number));
   std::memset(ready, 0, sizeof ready);
   startThreads();
   schedule();
@@ -111,6 +114,20 @@ uint64_t Machine::chooseGrid() {
   return uint64_t(grid[0]) * grid[1] * grid[2];
 }
 
+void Machine::runBlocks(uint64_t blocks, int32_t worker, int32_t workers) {
+  uint32_t bits = uint32_t(std::bit_width(blocks - 1));
+  bool shuffled = kernel->seed && bits;
+  uint64_t count = shuffled ? uint64_t(1) << bits : blocks;
+  for (uint64_t i = uint64_t(worker); i < count; i += uint64_t(workers)) {
+    uint64_t block = shuffled ? permute(i, bits, kernel->seed) : i;
+    if (block >= blocks)
+      continue;
+    if (__atomic_load_n(&engine->found, __ATOMIC_RELAXED))
+      return;
+    runBlock(block);
+  }
+}
+
 void Machine::launch(const Kernel &which, const kvasir_step_args *step, void *const *pointers,
                      int32_t worker, int32_t workers) {
   rt::FloatingPointScope state;
@@ -123,17 +140,10 @@ void Machine::launch(const Kernel &which, const kvasir_step_args *step, void *co
   warpCount = (threadCount + warpSize - 1) / warpSize;
   sharedBytes = which.staticShared + which.dynamicShared;
   uint64_t blocks = chooseGrid();
-  uint32_t bits = uint32_t(std::bit_width(blocks - 1));
-  bool shuffled = which.seed && bits;
-  uint64_t count = shuffled ? uint64_t(1) << bits : blocks;
-  for (uint64_t i = uint64_t(worker); i < count; i += uint64_t(workers)) {
-    uint64_t block = shuffled ? permute(i, bits, which.seed) : i;
-    if (block >= blocks)
-      continue;
-    if (__atomic_load_n(&engine->found, __ATOMIC_RELAXED))
-      return;
-    runBlock(block);
-  }
+  followed = uint32_t(blocks < maxFollowed ? blocks : maxFollowed);
+  order.base = engine->global.startLaunch();
+  runBlocks(blocks, worker, workers);
+  engine->global.endLaunch(workers);
 }
 
 //===----------------------------------------------------------------------===//

@@ -4,6 +4,7 @@
 #ifndef KVASIR_RUNTIME_EMULATOR_MACHINE_H
 #define KVASIR_RUNTIME_EMULATOR_MACHINE_H
 
+#include "emulator/GlobalShadow.h"
 #include "emulator/Shadow.h"
 #include "kvasir-c/checked.h"
 #include "kvasir/Target/Emulator/Calls.h"
@@ -34,6 +35,12 @@ struct Exchange {
   uint64_t out[4];
 };
 
+/// How far a fence of a thread reaches back: to accesses of the block before time `all`, and its
+/// own before time `own`. 0: there was none.
+struct Released {
+  uint32_t all, own;
+};
+
 class Thread {
 public:
   Machine *machine;
@@ -51,6 +58,10 @@ public:
   PendingCopy *copies;
   uint32_t copyCount;
   uint32_t openGroup; // copies not yet committed belong to it
+  // Handshakes with other blocks, by slot of GlobalShadow.
+  Released released;      // by its last fence
+  uint64_t observedSlots; // read atomically since its last fence
+  uint64_t acquiredSlots; // to be taken over before it does anything else
 
   uint32_t lane() const { return index % warpSize; }
   uint32_t warp() const { return index / warpSize; }
@@ -86,6 +97,29 @@ struct Gathering {
   uint32_t mask, arrived;
 };
 
+/// What the block that runs knows of others of its launch.
+struct BlockOrder {
+  uint32_t base, unit; // the launch's first unit, and the block's
+  uint32_t startTime;
+  bool acquired; // something was taken over
+  bool pending;  // what threads that have `sees` know is in `latest`; all know `known`
+  uint32_t sees[maxWarps];
+  Knowledge known[maxFollowed], latest[maxFollowed];
+};
+
+/// An access of global memory, for messages.
+struct RaceSite {
+  uint32_t what, operand;
+  uint64_t offset;
+  const char *where;
+};
+
+struct CellPage {
+  uint64_t number;
+  Cell *cells;
+};
+inline constexpr uint32_t cellPageCount = 64;
+
 /// What a worker has of an engine's memory: one block at a time.
 class Machine {
 public:
@@ -112,6 +146,9 @@ public:
   unsigned char *shared;
   uint32_t sharedBytes;
   Shadow shadow;
+  BlockOrder order;
+  uint32_t followed;                 // blocks of the launch whose handshakes are
+  CellPage cellPages[cellPageCount]; // found lately
   boost::context::detail::fcontext_t scheduler;
   unsigned char *stacks;
 
@@ -132,14 +169,26 @@ public:
   /// Checks a range of global memory.
   void checkGlobal(Thread &thread, uint64_t address, uint32_t bytes, uint32_t what,
                    const char *where);
+  /// Reports a race of an access to memory that kernels can write.
+  void checkRace(Thread &thread, uint64_t address, uint32_t bytes, RaceSite site);
+  /// A barrier has completed: of the whole block, or of some threads as in Shadow.
+  void synchronizeBlock();
+  void synchronize(const ThreadSet &arrived, const ThreadSet &waiting);
 
 private:
+  void startOrder(uint32_t block);
+  void noteAtomic(Thread &thread, uint64_t address, uint32_t what);
+  Cell *cellsOf(uint64_t address);
   uint64_t chooseGrid();
+  void runBlocks(uint64_t blocks, int32_t worker, int32_t workers);
   void runBlock(uint64_t number);
   void startThreads();
   void schedule();
   void reportStall();
 };
+
+/// Takes over what the thread has acquired; before it does anything else.
+void settle(Thread &thread);
 
 /// Arrives at an operation of the lanes in `mask`. True in the lane that came last, which performs
 /// it for all and then calls `release`; others return when that is done.
@@ -160,6 +209,7 @@ public:
   uint64_t mapped; // bytes of the one mapping that holds everything, this object first
   int32_t found;   // atomic: 0 none, 1 being written, 2 there
   char message[1024];
+  GlobalShadow global;
   Machine machines[1]; // [workers]
 };
 

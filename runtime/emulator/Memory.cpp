@@ -2,13 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "emulator/Layout.h"
 #include "emulator/Machine.h"
+#include "emulator/Numbers.h"
 
 #include <cstring>
 
 namespace kvasir::emulator {
 
 static const char *verb(uint32_t what) {
-  return what & atomic ? "updates" : what & write ? "writes" : "reads";
+  return what & fetch ? "updates" : what & write ? "writes" : "reads";
 }
 
 static void describeAndFail
@@ -52,8 +53,7 @@ unsigned char *Machine::accessShared(Thread &thread, uint64_t offset, uint32_t b
          "multiple of %u",
          verb(what), bytes, static_cast<unsigned long long>(offset), alignment(what));
   uint32_t at = 0, other = noThread;
-  auto problem = shadow.access(thread.index, uint32_t(offset), bytes, what & (write | atomic),
-                               what & atomic, at, other);
+  auto problem = shadow.access(thread.index, uint32_t(offset), bytes, what, at, other);
   if (problem != Shadow::Problem::none)
     describeAndFail(*this, thread, problem, at, other, what, where);
   return shared + offset;
@@ -102,7 +102,7 @@ void Machine::checkGlobal(Thread &thread, uint64_t address, uint32_t bytes, uint
     fail(thread, where, "misaligned: it %s %u bytes at an address that is %llu modulo %u",
          verb(what), bytes, static_cast<unsigned long long>(address % alignment(what)),
          alignment(what));
-  bool isWrite = what & (write | atomic), readOnly = false;
+  bool isWrite = what & write, readOnly = false;
   for (uint32_t i = 0; i < kernel->operands; ++i) {
     Range range = {reinterpret_cast<uint64_t>(operands[i]), extents[i].bytes};
     if (!range.holds(address, bytes))
@@ -114,6 +114,8 @@ void Machine::checkGlobal(Thread &thread, uint64_t address, uint32_t bytes, uint
     if (kernel->waitsForGrid && extents[i].writable && !sawGridDependency &&
         !thread.sawGridDependency)
       fail(thread, where, "it %s operand %u before griddepcontrol.wait", verb(what), i);
+    if (extents[i].writable)
+      checkRace(thread, address, bytes, {what, i, address - range.start, where});
     return;
   }
   if (inArguments(args, address, bytes) || inConstants(address, bytes)) {
@@ -193,6 +195,22 @@ extern "C" {
 void *kvasir_emu_access(Thread *thread, uint64_t address, uint32_t bytes, uint32_t what,
                         const char *where) {
   return thread->machine->access(*thread, address, bytes, what, where);
+}
+
+/// atom.add.f32: in global memory subnormal numbers are zeros of their sign, in shared memory they
+/// are not (PTX ISA, atom). `place` is the host's.
+float kvasir_emu_atomic_add_f32(Thread *thread, void *place, float value) {
+  const Machine &machine = *thread->machine;
+  bool flushes = reinterpret_cast<uint64_t>(place) - reinterpret_cast<uint64_t>(machine.shared) >=
+                 machine.sharedBytes;
+  auto *bits = static_cast<uint32_t *>(place);
+  uint32_t old = __atomic_load_n(bits, __ATOMIC_RELAXED), sum = 0;
+  do {
+    sum =
+        flushes ? asBits(flush(flush(asFloat(old)) + flush(value))) : asBits(asFloat(old) + value);
+  } while (
+      !__atomic_compare_exchange_n(bits, &old, sum, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+  return asFloat(old);
 }
 
 /// Addresses between spaces: shared memory has its own, and a window in the generic space.

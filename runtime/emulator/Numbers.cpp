@@ -110,11 +110,6 @@ static double tanhOf(double x) {
   return 1 - 2 / (exp2Of(2 * x * 0x1.71547652b82fep+0) + 1);
 }
 
-/// Subnormal numbers to zero of the same sign.
-static float flush(float value) {
-  return (asBits(value) & 0x7f800000) ? value : asFloat(asBits(value) & 0x80000000);
-}
-
 template <float (*function)(float)> static float flushing(float x) {
   return flush(function(flush(x)));
 }

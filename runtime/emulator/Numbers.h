@@ -11,6 +11,11 @@ namespace kvasir::emulator {
 inline float asFloat(uint32_t bits) { return std::bit_cast<float>(bits); }
 inline uint32_t asBits(float value) { return std::bit_cast<uint32_t>(value); }
 
+/// Subnormal numbers to zero of the same sign.
+inline float flush(float value) {
+  return (asBits(value) & 0x7f800000) ? value : asFloat(asBits(value) & 0x80000000);
+}
+
 inline float fromHalf(uint16_t bits) { return float(std::bit_cast<_Float16>(bits)); }
 inline uint16_t toHalf(float value) { return std::bit_cast<uint16_t>(_Float16(value)); }
 

@@ -101,18 +101,24 @@ uint32_t Shadow::unorderedReader(uint32_t thread, uint32_t byte) const {
   return noThread;
 }
 
-Shadow::Problem Shadow::read(uint32_t thread, uint32_t byte, uint32_t &other) {
+Shadow::Problem Shadow::read(uint32_t thread, uint32_t byte, bool atomic, uint32_t &other) {
   if (status[byte] & inFlight) {
     other = writer[byte];
     return Problem::inFlight;
   }
   if (!(status[byte] & initialized))
     return Problem::uninitialized;
-  if (!knows(thread, writer[byte], writeTime[byte])) {
+  bool bothAtomic = atomic && (status[byte] & atomicWrite);
+  if (!bothAtomic && !knows(thread, writer[byte], writeTime[byte])) {
     other = writer[byte];
     return Problem::raceWithWrite;
   }
-  if (readTime[byte] < blockTime)
+  bool isFirst = readTime[byte] < blockTime;
+  if (!atomic)
+    status[byte] &= uint8_t(~atomicReads);
+  else if (isFirst)
+    status[byte] |= atomicReads;
+  if (isFirst)
     reader[byte] = uint16_t(thread);
   else if (reader[byte] != thread)
     reader[byte] = several;
@@ -133,7 +139,7 @@ Shadow::Problem Shadow::write(uint32_t thread, uint32_t byte, bool atomic, uint3
     other = writer[byte];
     return Problem::raceWithWrite;
   }
-  if (readTime[byte] >= blockTime) {
+  if (readTime[byte] >= blockTime && !(atomic && (status[byte] & atomicReads))) {
     other = reader[byte];
     if (other == several)
       other = unorderedReader(thread, byte);
@@ -149,12 +155,14 @@ Shadow::Problem Shadow::write(uint32_t thread, uint32_t byte, bool atomic, uint3
   return Problem::none;
 }
 
-Shadow::Problem Shadow::access(uint32_t thread, uint32_t offset, uint32_t bytes, bool isWrite,
-                               bool atomic, uint32_t &at, uint32_t &other) {
+Shadow::Problem Shadow::access(uint32_t thread, uint32_t offset, uint32_t bytes, uint32_t what,
+                               uint32_t &at, uint32_t &other) {
+  bool isAtomic = what & Access::atomic;
   for (at = offset; at < offset + bytes; ++at) {
-    if (atomic && !(status[at] & (initialized | inFlight)))
+    if ((what & Access::fetch) && !(status[at] & (initialized | inFlight)))
       return Problem::uninitialized;
-    Problem problem = isWrite ? write(thread, at, atomic, other) : read(thread, at, other);
+    Problem problem = what & Access::write ? write(thread, at, isAtomic, other)
+                                           : read(thread, at, isAtomic, other);
     if (problem != Problem::none)
       return problem;
   }
@@ -163,7 +171,7 @@ Shadow::Problem Shadow::access(uint32_t thread, uint32_t offset, uint32_t bytes,
 
 Shadow::Problem Shadow::beginCopy(uint32_t thread, uint32_t offset, uint32_t bytes, uint32_t &at,
                                   uint32_t &other) {
-  Problem problem = access(thread, offset, bytes, true, false, at, other);
+  Problem problem = access(thread, offset, bytes, Access::write, at, other);
   if (problem == Problem::none)
     std::memset(status + offset, inFlight, bytes);
   return problem;

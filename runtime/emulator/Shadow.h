@@ -17,7 +17,7 @@ struct ThreadSet;
 /// Freund, FastTrack (PLDI 2009), with readers beyond the first kept by warp.
 class Shadow {
 public:
-  enum Status : uint8_t { initialized = 1, inFlight = 2, atomicWrite = 4 };
+  enum Status : uint8_t { initialized = 1, inFlight = 2, atomicWrite = 4, atomicReads = 8 };
   enum class Problem { none, uninitialized, inFlight, raceWithWrite, raceWithRead };
   static constexpr uint16_t several = 0xffff;
 
@@ -33,17 +33,30 @@ public:
   void synchronize(const ThreadSet &arrived, const ThreadSet &waiting);
 
   /// Accounts for an access. At the first problem: which byte (`at`), and the other thread.
-  Problem access(uint32_t thread, uint32_t offset, uint32_t bytes, bool write, bool atomic,
-                 uint32_t &at, uint32_t &other);
+  uint32_t time() const { return now; }
+  /// Time goes on without a barrier.
+  void tick() { ++now; }
+  /// Of the last barrier of the whole block: what was before it is over for all threads.
+  uint32_t timeOfBarrier() const { return blockTime; }
+  bool hasPartialBarriers() const { return known != nullptr; }
+  /// Whether `thread` knows that what `other` did at that time is over.
+  bool knows(uint32_t thread, uint32_t other, uint32_t when) const;
+  /// Whether it knows of something that `other` has done since the last barrier of the block.
+  bool knowsSince(uint32_t thread, uint32_t other) const {
+    return other == thread || (known && knows(thread, other, blockTime));
+  }
+
+  /// `what`: flags of Access.
+  Problem access(uint32_t thread, uint32_t offset, uint32_t bytes, uint32_t what, uint32_t &at,
+                 uint32_t &other);
   /// A copy begins (checked like a write) or ends.
   Problem beginCopy(uint32_t thread, uint32_t offset, uint32_t bytes, uint32_t &at,
                     uint32_t &other);
   void endCopy(uint32_t thread, uint32_t offset, uint32_t bytes);
 
 private:
-  bool knows(uint32_t thread, uint32_t other, uint32_t when) const;
   uint32_t unorderedReader(uint32_t thread, uint32_t byte) const;
-  Problem read(uint32_t thread, uint32_t byte, uint32_t &other);
+  Problem read(uint32_t thread, uint32_t byte, bool atomic, uint32_t &other);
   Problem write(uint32_t thread, uint32_t byte, bool atomic, uint32_t &other);
 
   uint32_t now = 0;       // time

@@ -180,10 +180,11 @@ using namespace kvasir::emulator;
 extern "C" {
 
 void kvasir_emu_warp_sync(Thread *thread, uint32_t mask, const char *where) {
+  settle(*thread);
   collect(thread, mask, where, [](const Lanes &lanes) {
     ThreadSet set = {};
     lanes.forEach([&](Thread &lane) { set.add(lane.index); });
-    lanes.thread.machine->shadow.synchronize(set, set);
+    lanes.thread.machine->synchronize(set, set);
   });
 }
 

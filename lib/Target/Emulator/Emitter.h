@@ -54,6 +54,10 @@ public:
   mlir::Value call(llvm::StringRef name, mlir::Type result, mlir::ValueRange arguments);
   /// The pointer as an integer of 64 bits; in address space 3 an offset.
   mlir::Value address(mlir::Value pointer);
+  /// Checks the access of the op at hand through its operand `pointerIndex` to a value of `type`,
+  /// and makes it one of the host. `what`: flags of Access.
+  mlir::LogicalResult access(unsigned pointerIndex, mlir::Type type,
+                             std::optional<uint64_t> alignment, uint32_t what);
   /// A value of 32 bits as i32 and back.
   mlir::Value toBits(mlir::Value value);
   mlir::Value fromBits(mlir::Value bits, mlir::Type type);
@@ -92,6 +96,7 @@ private:
 
 /// Lowers the op if it is of the family; otherwise failure with `known` left false.
 using LowerFamily = mlir::LogicalResult (*)(mlir::Operation *, Emitter &, bool &known);
+mlir::LogicalResult lowerAtomic(mlir::Operation *op, Emitter &e, bool &known);
 mlir::LogicalResult lowerMemory(mlir::Operation *op, Emitter &e, bool &known);
 mlir::LogicalResult lowerRegister(mlir::Operation *op, Emitter &e, bool &known);
 mlir::LogicalResult lowerBarrier(mlir::Operation *op, Emitter &e, bool &known);

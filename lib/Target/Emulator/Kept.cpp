@@ -12,8 +12,7 @@ namespace kvasir::emulator {
 static const llvm::StringSet<> &keptNames() {
   static const llvm::StringSet<> names = {
       // control
-      "br", "cond_br", "switch", "return", "call", "unreachable", "fence", "intr.assume",
-      "intr.expect",
+      "br", "cond_br", "switch", "return", "call", "unreachable", "intr.assume", "intr.expect",
       // integers
       "add", "sub", "mul", "sdiv", "udiv", "srem", "urem", "and", "or", "xor", "shl", "lshr",
       "ashr", "icmp", "intr.abs", "intr.smax", "intr.smin", "intr.umax", "intr.umin", "intr.ctpop",

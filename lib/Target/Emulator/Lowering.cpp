@@ -99,8 +99,8 @@ LogicalResult ModuleLowering::lowerCall(LLVM::CallOp call) {
 }
 
 LogicalResult ModuleLowering::lowerOp(Operation *op) {
-  static constexpr LowerFamily families[] = {lowerMemory, lowerRegister, lowerBarrier,
-                                             lowerWarp,   lowerMatrix,   lowerConversion};
+  static constexpr LowerFamily families[] = {lowerAtomic, lowerMemory, lowerRegister,  lowerBarrier,
+                                             lowerWarp,   lowerMatrix, lowerConversion};
   e.startOp(op);
   if (auto call = dyn_cast<LLVM::CallOp>(op))
     return lowerCall(call);

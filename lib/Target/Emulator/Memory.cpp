@@ -1,4 +1,4 @@
-// Loads, stores, atomics, copies and addresses.
+// The check of an access, copies and addresses.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Emitter.h"
 
@@ -60,9 +60,8 @@ static bool isKnownSpace(unsigned space) {
   return space == Space::generic || space == Space::global || space == Space::shared;
 }
 
-/// Checks the access and makes it one of the host.
-static LogicalResult lowerAccess(Operation *op, Emitter &e, unsigned pointerIndex, Type type,
-                                 std::optional<uint64_t> alignment, uint32_t what) {
+LogicalResult Emitter::access(unsigned pointerIndex, Type type, std::optional<uint64_t> alignment,
+                              uint32_t what) {
   Value pointer = op->getOperand(pointerIndex);
   Extent extent = extentOf(type);
   if (!isKnownSpace(spaceOf(pointer)) || !extent.bytes)
@@ -70,9 +69,9 @@ static LogicalResult lowerAccess(Operation *op, Emitter &e, unsigned pointerInde
                                 "pointers or vectors in global or shared memory";
   uint64_t align = alignment.value_or(extent.alignment);
   what |= spaceOf(pointer) | llvm::Log2_64(align) << alignmentShift;
-  Value host = e.call("kvasir_emu_access", e.pointer(),
-                      {e.thread(), e.address(pointer), e.constant(int64_t(extent.bytes)),
-                       e.constant(what), e.where()});
+  Value host =
+      call("kvasir_emu_access", this->pointer(),
+           {thread(), address(pointer), constant(int64_t(extent.bytes)), constant(what), where()});
   op->setOperand(pointerIndex, host);
   return success();
 }
@@ -123,18 +122,6 @@ static LogicalResult lowerCopy(NVVM::CpAsyncOp op, Emitter &e) {
 LogicalResult lowerMemory(Operation *op, Emitter &e, bool &known) {
   known = true;
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
-      .Case([&](LLVM::LoadOp op) {
-        return lowerAccess(op, e, 0, op.getType(), op.getAlignment(), read);
-      })
-      .Case([&](LLVM::StoreOp op) {
-        return lowerAccess(op, e, 1, op.getValue().getType(), op.getAlignment(), write);
-      })
-      .Case([&](LLVM::AtomicRMWOp op) {
-        return lowerAccess(op, e, 0, op.getVal().getType(), op.getAlignment(), atomic);
-      })
-      .Case([&](LLVM::AtomicCmpXchgOp op) {
-        return lowerAccess(op, e, 0, op.getVal().getType(), op.getAlignment(), atomic);
-      })
       .Case([&](LLVM::AddrSpaceCastOp op) { return lowerCast(op, e); })
       .Case([&](LLVM::AddressOfOp op) { return lowerAddressOf(op, e); })
       .Case([&](NVVM::CpAsyncOp op) { return lowerCopy(op, e); })

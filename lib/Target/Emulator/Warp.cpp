@@ -1,4 +1,4 @@
-// Barriers, fences and operations among the lanes of a warp.
+// Barriers and operations among the lanes of a warp.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Emitter.h"
 
@@ -51,12 +51,6 @@ static LogicalResult lowerArrive(NVVM::BarrierArriveOp op, Emitter &e) {
   return e.replace({});
 }
 
-/// Threads of a block take turns on one core; blocks on other cores see atomics.
-static LogicalResult lowerFence(Emitter &e) {
-  LLVM::FenceOp::create(e.b, LLVM::AtomicOrdering::seq_cst, "");
-  return e.replace({});
-}
-
 static LogicalResult lowerGridDependency(NVVM::GriddepcontrolOp op, Emitter &e) {
   if (failed(e.needs(90)))
     return failure();
@@ -73,7 +67,6 @@ LogicalResult lowerBarrier(Operation *op, Emitter &e, bool &known) {
       .Case([&](NVVM::BarrierOp op) { return lowerBarrierOp(op, e); })
       .Case([&](NVVM::Barrier0Op) { return lowerBarrier0(e); })
       .Case([&](NVVM::BarrierArriveOp op) { return lowerArrive(op, e); })
-      .Case<NVVM::MembarOp, NVVM::FenceScClusterOp>([&](auto) { return lowerFence(e); })
       .Case([&](NVVM::GriddepcontrolOp op) { return lowerGridDependency(op, e); })
       .Case([&](NVVM::NanosleepOp) { return e.replace({}); })
       .Default([&](Operation *) {

@@ -16,9 +16,18 @@ class Thread;
 /// Address spaces, with NVPTX's numbers. Addresses of shared memory are offsets in the block's.
 enum Space : uint32_t { generic = 0, global = 1, shared = 3 };
 
-/// Second argument of kvasir_emu_access: a space, these, and the alignment that the access claims
-/// (its base-2 logarithm) from bit 8.
-enum Access : uint32_t { read = 0, write = 16, atomic = 32, spaceMask = 15 };
+/// Fourth argument of kvasir_emu_access: a space, these, and the alignment that the access claims
+/// (its base-2 logarithm) from bit 8, of five bits.
+enum Access : uint32_t {
+  read = 0,
+  write = 16,
+  atomic = 32,
+  acquires = 64, // order of an atomic access
+  releases = 128,
+  device = 1 << 13, // scope of an atomic access or a fence: all blocks; else only its own
+  fetch = 1 << 14,  // an atomic access that reads and writes
+  spaceMask = 15
+};
 inline constexpr uint32_t alignmentShift = 8;
 
 /// Special registers.
