@@ -125,8 +125,7 @@ static LogicalResult lowerFence(LLVM::FenceOp op, Emitter &e) {
 }
 
 static LogicalResult lowerMembar(NVVM::MembarOp op, Emitter &e) {
-  bool wide =
-      op.getScope() == NVVM::MemScopeKind::GPU || op.getScope() == NVVM::MemScopeKind::SYS;
+  bool wide = op.getScope() == NVVM::MemScopeKind::GPU || op.getScope() == NVVM::MemScopeKind::SYS;
   return emitFence(wide ? device : 0, e);
 }
 
@@ -134,9 +133,7 @@ LogicalResult lowerAtomic(Operation *op, Emitter &e, bool &known) {
   known = true;
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](LLVM::LoadOp op) { return lowerSimple(op, e, 0, op.getType(), read); })
-      .Case([&](LLVM::StoreOp op) {
-        return lowerSimple(op, e, 1, op.getValue().getType(), write);
-      })
+      .Case([&](LLVM::StoreOp op) { return lowerSimple(op, e, 1, op.getValue().getType(), write); })
       .Case([&](LLVM::AtomicRMWOp op) { return lowerUpdate(op, e); })
       .Case([&](LLVM::AtomicCmpXchgOp op) { return lowerCompare(op, e); })
       .Case([&](LLVM::FenceOp op) { return lowerFence(op, e); })

@@ -17,8 +17,8 @@ const char *sharedWord = "llvm.mlir.global internal @s() {addr_space = 3 : i32, 
 
 /// Thread 0 does the operation once on `start` with `operand`: what it returns, what is then there.
 /// In shared memory, or in global memory by a generic or a global address.
-std::pair<uint64_t, uint64_t> once(const std::string &kind, const std::string &type,
-                                   uint64_t start, uint64_t operand, const std::string &space) {
+std::pair<uint64_t, uint64_t> once(const std::string &kind, const std::string &type, uint64_t start,
+                                   uint64_t operand, const std::string &space) {
   std::string pointer = space == "shared"   ? "!llvm.ptr<3>"
                         : space == "global" ? "!llvm.ptr<1>"
                                             : "!llvm.ptr";
@@ -27,7 +27,8 @@ std::pair<uint64_t, uint64_t> once(const std::string &kind, const std::string &t
                           ? "%p = llvm.addrspacecast %out : !llvm.ptr to !llvm.ptr<1>\n"
                           : "%p = llvm.getelementptr %out[0] : (!llvm.ptr) -> !llvm.ptr, i8\n";
   std::string of = " : " + type + ", " + pointer;
-  KernelText text{place + R"(
+  KernelText text{
+      place + R"(
 %zero = llvm.mlir.constant(0 : i32) : i32
 %isFirst = llvm.icmp "eq" %tid, %zero : i32
 llvm.cond_br %isFirst, ^go, ^end
@@ -37,13 +38,12 @@ llvm.cond_br %isFirst, ^go, ^end
 %oldAt = llvm.getelementptr %out[1] : (!llvm.ptr) -> !llvm.ptr, i64
 %newAt = llvm.getelementptr %out[2] : (!llvm.ptr) -> !llvm.ptr, i64
 %start = llvm.load %startAt : !llvm.ptr -> )" +
-                      type + "\n%v = llvm.load %operandAt : !llvm.ptr -> " + type +
-                      "\nllvm.store %start, %p" + of + "\n%old = llvm.atomicrmw " + kind +
-                      " %p, %v monotonic : " + pointer + ", " + type + "\n%new = llvm.load %p : " +
-                      pointer + " -> " + type + "\nllvm.store %old, %oldAt : " + type +
-                      ", !llvm.ptr\nllvm.store %new, %newAt : " + type +
-                      ", !llvm.ptr\nllvm.br ^end\n^end:\n",
-                  sharedWord};
+          type + "\n%v = llvm.load %operandAt : !llvm.ptr -> " + type + "\nllvm.store %start, %p" +
+          of + "\n%old = llvm.atomicrmw " + kind + " %p, %v monotonic : " + pointer + ", " + type +
+          "\n%new = llvm.load %p : " + pointer + " -> " + type +
+          "\nllvm.store %old, %oldAt : " + type + ", !llvm.ptr\nllvm.store %new, %newAt : " + type +
+          ", !llvm.ptr\nllvm.br ^end\n^end:\n",
+      sharedWord};
   std::vector<uint64_t> in = {start, operand}, out(16);
   in.resize(16);
   Emulated code(text.str());

@@ -83,8 +83,9 @@ TEST(Races, ThreadsOfABlock) {
                       "i32\nllvm.store %tid, %out_at : i32, !llvm.ptr\n";
   std::string end = "\n%v = llvm.load %there : !llvm.ptr -> i32";
   EXPECT_EQ(finding(start + "nvvm.barrier0" + end, 1), "");
-  EXPECT_EQ(finding(start + "%all = llvm.mlir.constant(-1 : i32) : i32\n"
-                            "nvvm.bar.warp.sync %all : i32" +
+  EXPECT_EQ(finding(start +
+                        "%all = llvm.mlir.constant(-1 : i32) : i32\n"
+                        "nvvm.bar.warp.sync %all : i32" +
                         end,
                     1),
             "");
@@ -133,7 +134,8 @@ llvm.store %tid, %part : i32, !llvm.ptr
 %first = llvm.icmp "eq" %tid, %zero : i32
 llvm.cond_br %first, ^count, ^wait
 ^count:
-)" + h.release + "\n" + h.count + "\n" + h.acquire + R"(
+)" + h.release + "\n" +
+                     h.count + "\n" + h.acquire + R"(
 llvm.store %old, %flag : i32, !llvm.ptr<3>
 llvm.br ^wait
 ^wait:
@@ -167,9 +169,9 @@ llvm.br ^end
 
 TEST(SplitK, IsInOrder) {
   EXPECT_EQ(run({}), "");
-  EXPECT_EQ(run({.release = "llvm.fence syncscope(\"device\") acq_rel",
-                 .acquire = "llvm.fence acquire"}),
-            "");
+  EXPECT_EQ(
+      run({.release = "llvm.fence syncscope(\"device\") acq_rel", .acquire = "llvm.fence acquire"}),
+      "");
   std::string swap = R"(
 %now = llvm.load %counter atomic monotonic {alignment = 4 : i64} : !llvm.ptr -> i32
 llvm.br ^try(%now : i32)
