@@ -247,20 +247,22 @@ typedef struct kvasir_memory_plan {
   int32_t max_step_tokens;
   int32_t max_context;
   int32_t max_logit_rows;
-  uint64_t weight_bytes;       /* shared by all engines of a model, see shared_weights; on a
-                                  device, a copy of the engine's own */
+  uint64_t weight_bytes;       /* shared by all engines of a model, see shared_weights */
   uint64_t workspace_bytes;    /* arena of the step program, the larger of decode and prefill */
   uint64_t step_bytes;         /* ids, positions, page tables and counters */
   uint64_t kv_bytes_per_token; /* of all layers */
   uint64_t kv_page_bytes;      /* of all layers: 64 tokens */
   uint64_t kv_pages;
   uint64_t kv_bytes;        /* kv_pages * kv_page_bytes */
-  uint64_t total_bytes;     /* weights + workspace + step + KV */
+  uint64_t total_bytes;     /* weights + workspace + step + KV + driver */
   uint64_t available_bytes; /* what it is compared with: memory_bytes or what the machine or the
-                               device has free; UINT64_MAX: the device is not there */
+                               device has free, with the weights if they are there already;
+                               UINT64_MAX: the device is not there */
   bool fits;
   uint64_t host_bytes; /* on a device, besides: pinned memory of the machine for a step's arguments
                           and results; else 0 */
+  uint64_t driver_bytes; /* on a device: left to its driver for what it keeps of an engine's steps;
+                            else 0 */
 } kvasir_memory_plan;
 
 KVASIR_API kvasir_error *kvasir_plan(const kvasir_model *model,

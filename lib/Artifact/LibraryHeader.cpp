@@ -5,6 +5,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
+#include <algorithm>
+
 namespace kvasir {
 
 llvm::Expected<std::string> libraryPrefix(llvm::StringRef path) {
@@ -42,8 +44,9 @@ static std::string replaced(llvm::StringRef text, llvm::StringRef from, llvm::St
 
 std::string libraryHeader(llvm::StringRef api, llvm::StringRef embedded, llvm::StringRef prefix,
                           llvm::StringRef about) {
-  std::string name = prefix.str();
-  std::string title = "/* A language model as a library: " + about.str() +
+  std::string name = prefix.str(), line = replaced(about, "*/", "* /");
+  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < ' '; }, ' ');
+  std::string title = "/* A language model as a library: " + line +
                       "\n * This header is the manual. C99 and C++. " + name +
                       "_load at its end loads the model; all else is\n * Kvasir's C API under the "
                       "prefix " +

@@ -64,6 +64,7 @@ kvasir_error *kvasir_plan(const kvasir_model *model, const kvasir_engine_options
     numbers.available_bytes = made->availableBytes;
     numbers.fits = made->fits();
     numbers.host_bytes = made->hostBytes;
+    numbers.driver_bytes = made->driverBytes;
     return writeStruct(numbers, plan);
   });
 }

@@ -115,6 +115,8 @@ static uint64_t neededBytes(const Weight &weight) {
   uint64_t stored = elements(*weight.shape());
   if (stored == 0 || (weight.layout() != Layout::row_major && weight.shape()->size() != 2))
     return 0;
+  if (weight.layout() == Layout::row_major)
+    return stored * elementSize(weight.type());
   uint64_t rows = weight.shape()->Get(0);
   if (weight.layout() == Layout::panel32) {
     uint64_t units = (rows + 31) / 32, bytes = 0;

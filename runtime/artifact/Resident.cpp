@@ -18,7 +18,7 @@ static constexpr size_t readAtOnce = size_t(8) << 20;
 static size_t roundUp(uintptr_t value) { return (value + hugePage - 1) / hugePage * hugePage; }
 
 namespace {
-/// Anonymous memory that starts at a huge page; given back unless release() was called.
+/// Anonymous memory that starts at a huge page; given back but for what moveTo() took away.
 class HugeMemory {
 public:
   explicit HugeMemory(size_t size) : length(size + hugePage) {
@@ -31,8 +31,12 @@ public:
   HugeMemory(const HugeMemory &) = delete;
   HugeMemory &operator=(const HugeMemory &) = delete;
   ~HugeMemory() {
-    if (base != MAP_FAILED)
-      munmap(base, length);
+    if (base == MAP_FAILED)
+      return;
+    // What was moved left a hole, in which another thread may have something by now.
+    auto *begin = static_cast<unsigned char *>(base), *end = begin + length;
+    unmap(begin, data());
+    unmap(data() + moved, end);
   }
 
   explicit operator bool() const { return base != MAP_FAILED; }
@@ -41,9 +45,24 @@ public:
     return static_cast<unsigned char *>(base) + (roundUp(start) - start);
   }
 
+  /// Puts the first `bytes`, read-only, in the place of what is mapped there; false with errno set.
+  bool moveTo(void *place, size_t bytes) {
+    if (mprotect(data(), bytes, PROT_READ) != 0 ||
+        mremap(data(), bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place) == MAP_FAILED)
+      return false;
+    moved = bytes;
+    return true;
+  }
+
 private:
+  static void unmap(unsigned char *begin, const unsigned char *end) {
+    if (begin != end)
+      munmap(begin, static_cast<size_t>(end - begin));
+  }
+
   void *base;
   size_t length;
+  size_t moved = 0;
 };
 } // namespace
 
@@ -93,9 +112,7 @@ Status Resident::move(const MappedFile &file, size_t offset, size_t bytes, int32
   if (failure >= 0)
     return failed("read", failure);
   void *place = const_cast<unsigned char *>(begin + skipped);
-  if (mprotect(memory.data(), pages * hugePage, PROT_READ) != 0 ||
-      mremap(memory.data(), pages * hugePage, pages * hugePage, MREMAP_MAYMOVE | MREMAP_FIXED,
-             place) == MAP_FAILED) {
+  if (!memory.moveTo(place, pages * hugePage)) {
     int reason = errno;
     // It may have taken the mapping away before it failed.
     if (mmap(place, pages * hugePage, PROT_READ, MAP_SHARED | MAP_FIXED, file.descriptor(),

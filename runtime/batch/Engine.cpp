@@ -240,8 +240,10 @@ Status Engine::stepUnlocked(bool &more) {
   intake();
   if (buildStep()) {
     Result<StepResult> result = runStep(totals.prompt_tokens == promptTokens);
-    if (!result)
+    if (!result) {
+      publish(); // who was cancelled or refused before the step is told
       return result.status();
+    }
     chooseTokens(*result);
   }
   totals.host_seconds += now() - begin - (totals.compute_seconds - computed);

@@ -3,10 +3,11 @@
 #include "cuda/Bandwidth.h"
 
 #include <algorithm>
+#include <cinttypes>
 
 namespace kvasir::rt::cuda {
 
-static constexpr uint64_t most = uint64_t(1) << 30;
+static constexpr uint64_t most = uint64_t(1) << 30, least = uint64_t(1) << 20;
 static constexpr int copies = 6; // the first one wakes the device
 
 /// Seconds of one copy of `bytes` from the first half of `memory` to the second.
@@ -25,7 +26,12 @@ static Result<double> timeCopy(const Context &context, CUdeviceptr memory, uint6
 Result<double> measureBandwidth(const Context &context) {
   size_t free = 0, total = 0;
   KVASIR_CUDA_TRY(context.driver(), cuMemGetInfo, &free, &total);
-  uint64_t bytes = std::min<uint64_t>(most, free / 4);
+  uint64_t bytes = std::min<uint64_t>(most, free / 4 / least * least);
+  if (bytes == 0)
+    return error(Code::resourceExhausted, format("measuring its bandwidth takes at least %" PRIu64
+                                                 " bytes of device memory, "
+                                                 "but %zu are free; end other programs that use it",
+                                                 4 * least, free));
   Result<DeviceMemory> memory = takeDeviceMemory(context, 2 * bytes);
   if (!memory)
     return memory.status();

@@ -64,8 +64,8 @@ Status CudaDevice::load() const {
 }
 
 Status CudaDevice::loadOnce() const {
-  std::call_once(once, [&] { loading = named(load(), name(), product()); });
-  return loading;
+  std::lock_guard lock(loading);
+  return primary ? Status::ok() : named(load(), name(), product());
 }
 
 Result<PlanTarget> CudaDevice::planTarget() const {
@@ -76,8 +76,10 @@ Result<PlanTarget> CudaDevice::planTarget() const {
     return s;
   size_t free = 0, total = 0;
   KVASIR_CUDA_TRY(*driver, cuMemGetInfo, &free, &total);
-  return PlanTarget{code.programs(), free, /*isDevice=*/true,
-                    " on " + name() + " (" + product() + ")"};
+  // Weights that are there are part of what is planned again.
+  return PlanTarget{code.programs(), free + copied.bytes(), /*isDevice=*/true,
+                    " on " + name() + " (" + product() + ")",
+                    [this](const MemoryPlan &plan) { return graphBytes(code, plan); }};
 }
 
 Result<std::unique_ptr<StepExecutor>> CudaDevice::createExecutor(const MemoryPlan &plan,

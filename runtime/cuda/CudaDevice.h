@@ -4,6 +4,7 @@
 #define KVASIR_RUNTIME_CUDA_CUDADEVICE_H
 
 #include "cuda/Code.h"
+#include "cuda/Weights.h"
 #include "device/Device.h"
 
 #include <mutex>
@@ -30,6 +31,7 @@ public:
   const Artifact &file() const { return artifact; }
   const artifact::Device &source() const { return code; }
   const std::vector<LoadedKernel> &kernels() const { return loaded.kernels; }
+  DeviceWeights &weights() const { return copied; }
   Capability capability() const { return ability; }
 
 private:
@@ -48,11 +50,11 @@ private:
   Capability ability;
   int multiprocessors = 0;
   // A context takes time and memory, so it is there when the first engine is planned: a model that
-  // is only described has none.
-  mutable std::once_flag once;
-  mutable Status loading;
+  // is only described has none. It stays; what failed is tried again.
+  mutable std::mutex loading;
   mutable std::unique_ptr<Context> primary;
   mutable LoadedCode loaded;
+  mutable DeviceWeights copied;
 };
 
 } // namespace kvasir::rt::cuda

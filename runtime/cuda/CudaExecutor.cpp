@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "cuda/CudaExecutor.h"
 
-#include "cuda/Weights.h"
-
 #include <algorithm>
 
 namespace kvasir::rt::cuda {
@@ -16,8 +14,7 @@ CudaExecutor::create(const CudaDevice &device, const MemoryPlan &plan, const Eng
   if (status)
     status = made->takeMemory();
   if (status)
-    status =
-        copyWeights(device.context(), device.file(), plan, made->layout->weights, config.progress);
+    status = made->takeWeights(config);
   if (status)
     status = made->prepare(config);
   if (!status)
@@ -35,7 +32,7 @@ CudaExecutor::~CudaExecutor() {
 
 Status CudaExecutor::takeMemory() {
   const Context &context = device.context();
-  Result<DeviceMemory> all = takeDeviceMemory(context, plan.totalBytes);
+  Result<DeviceMemory> all = takeDeviceMemory(context, plan.ownBytes());
   if (!all)
     return all.status();
   memory = std::move(*all);
@@ -55,11 +52,19 @@ Status CudaExecutor::takeMemory() {
   return Status::ok();
 }
 
+Status CudaExecutor::takeWeights(const EngineConfig &config) {
+  auto taken = device.weights().take(device.context(), device.file(), plan, config.progress);
+  if (!taken)
+    return taken.status();
+  weights = std::move(*taken);
+  return Status::ok();
+}
+
 Status CudaExecutor::prepare(const EngineConfig &config) {
   const Driver &driver = device.context().driver();
   KVASIR_CUDA_TRY(driver, cuMemsetD8Async, layout->arena, 0, plan.arenaBytes, stream.get());
-  programs = resolvePrograms(device, plan, *layout, *block);
-  for (int32_t tokens : bucketTokens(device, plan))
+  programs = resolvePrograms(device, plan, weights->get(), *layout, *block);
+  for (int32_t tokens : bucketTokens(device.source(), plan))
     if (Status s = addBucket(tokens, config.profile); !s)
       return s;
   if (config.profile)
@@ -85,10 +90,7 @@ Status CudaExecutor::prepareProfile() {
 }
 
 Status CudaExecutor::addBucket(int32_t tokens, bool profile) {
-  size_t program = 0;
-  while (programs[program].source->max_tokens() &&
-         programs[program].source->max_tokens() < static_cast<uint32_t>(tokens))
-    ++program;
+  size_t program = programFor(device.source(), tokens);
   BucketGraph made = {Bucket(plan, tokens), program, {}};
   if (!profile) {
     auto graph = buildGraph(device, programs[program], made.bucket, plan, *block, chosen);
@@ -106,8 +108,8 @@ Result<StepResult> CudaExecutor::run(const Step &step) {
   if (!failure)
     return failure;
   Current current(device.context());
-  if (Status s = current.status(); !s)
-    return s;
+  if (failure = current.status(); !failure)
+    return failure;
   auto graph = std::find_if(graphs.begin(), graphs.end(), [&](const BucketGraph &candidate) {
     return candidate.bucket.tokens >= step.args.tokens;
   });

@@ -11,7 +11,7 @@ namespace kvasir::rt::cuda {
 
 class CudaExecutor final : public StepExecutor {
 public:
-  /// Takes all memory and copies the weights.
+  /// Takes all memory, and copies the weights unless another engine of the model has.
   static Result<std::unique_ptr<StepExecutor>>
   create(const CudaDevice &device, const MemoryPlan &plan, const EngineConfig &config);
   ~CudaExecutor() override;
@@ -29,6 +29,7 @@ private:
   CudaExecutor(const CudaDevice &device, const MemoryPlan &plan) : device(device), plan(plan) {}
 
   Status takeMemory();
+  Status takeWeights(const EngineConfig &config);
   Status prepare(const EngineConfig &config);
   Status prepareProfile();
   Status addBucket(int32_t tokens, bool profile);
@@ -39,6 +40,7 @@ private:
 
   const CudaDevice &device;
   const MemoryPlan &plan;
+  DeviceWeights::Copy weights;
   DeviceMemory memory; // one allocation, as DeviceLayout divides it
   PinnedMemory host;   // step block, ids chosen, rows of logits
   Stream stream;

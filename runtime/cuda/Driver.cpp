@@ -25,7 +25,13 @@ Status Driver::resolve(void *library) {
   const char *missing = nullptr;
   if (!find(cuDriverGetVersion, "cuDriverGetVersion"))
     missing = "cuDriverGetVersion";
-  else if (cuDriverGetVersion(&versionNumber) != CUDA_SUCCESS || versionNumber < neededVersion)
+  else if (!find(cuGetErrorName, "cuGetErrorName"))
+    missing = "cuGetErrorName";
+  else if (!find(cuGetErrorString, "cuGetErrorString"))
+    missing = "cuGetErrorString";
+  else if (Status s = check(cuDriverGetVersion(&versionNumber), "cuDriverGetVersion"); !s)
+    return s;
+  else if (versionNumber < neededVersion)
     return error(Code::unavailable,
                  format("the NVIDIA driver is too old: it is for CUDA %s, expected %s or newer; "
                         "install a newer driver",
@@ -55,8 +61,9 @@ Result<std::shared_ptr<const Driver>> Driver::open(const char *library) {
   Status status = driver->resolve(handle);
   if (status)
     status = driver->check(driver->cuInit(0), "cuInit");
+  // Whatever it says, there is no device here.
   if (!status)
-    return status;
+    return error(Code::unavailable, status.message());
   return std::shared_ptr<const Driver>(std::move(driver));
 }
 
@@ -101,6 +108,8 @@ static constexpr Advice advices[] = {
      "an update"},
     {CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE, Code::unavailable,
      "the compatibility driver does not know this device: take it off the library path"},
+    {CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, Code::unavailable,
+     "the device is smaller than the one that the code was made for: compile the model for it"},
     {CUDA_ERROR_ILLEGAL_ADDRESS, Code::internal, restart},
     {CUDA_ERROR_LAUNCH_FAILED, Code::internal, restart},
 };

@@ -20,7 +20,8 @@ unsigned int Launch::grid(const Bucket &bucket) const {
 }
 
 std::vector<DeviceProgram> resolvePrograms(const CudaDevice &device, const MemoryPlan &plan,
-                                           const DeviceLayout &layout, const StepBlock &block) {
+                                           CUdeviceptr weights, const DeviceLayout &layout,
+                                           const StepBlock &block) {
   std::vector<DeviceProgram> programs;
   const ProgramList &sources = *device.source().programs();
   for (uint32_t i = 0; i < sources.size(); ++i) {
@@ -32,7 +33,7 @@ std::vector<DeviceProgram> resolvePrograms(const CudaDevice &device, const Memor
       case OperandKind::slot:
         return slot(operand.index());
       case OperandKind::weight:
-        return layout.weights + plan.weightOffsets[operand.index()];
+        return weights + plan.weightOffsets[operand.index()];
       case OperandKind::cache:
         return layout.kv + plan.cacheOffsets[operand.index()];
       case OperandKind::counter:
@@ -57,15 +58,37 @@ std::vector<DeviceProgram> resolvePrograms(const CudaDevice &device, const Memor
   return programs;
 }
 
-std::vector<int32_t> bucketTokens(const CudaDevice &device, const MemoryPlan &plan) {
+std::vector<int32_t> bucketTokens(const artifact::Device &device, const MemoryPlan &plan) {
   std::set<int32_t> tokens = {plan.maxStepTokens};
   for (int32_t power = 1; power < plan.maxStepTokens; power *= 2)
     tokens.insert(power);
-  for (const artifact::Program *program : *device.source().programs())
+  for (const artifact::Program *program : *device.programs())
     if (program->max_tokens() != 0 &&
         program->max_tokens() < static_cast<uint32_t>(plan.maxStepTokens))
       tokens.insert(static_cast<int32_t>(program->max_tokens()));
   return {tokens.begin(), tokens.end()};
+}
+
+size_t programFor(const artifact::Device &device, int32_t tokens) {
+  uint32_t program = 0;
+  // One of them takes any step, which was checked when loading.
+  while (device.programs()->Get(program)->max_tokens() != 0 &&
+         device.programs()->Get(program)->max_tokens() < static_cast<uint32_t>(tokens))
+    ++program;
+  return program;
+}
+
+/// Of a node of a graph that is ready to run. CUDA does not say; who measured it found some 10 KB
+/// (github.com/NVIDIA/cccl, pull request 3768).
+static constexpr uint64_t nodeBytes = 16 << 10;
+
+uint64_t graphBytes(const artifact::Device &device, const MemoryPlan &plan) {
+  uint64_t nodes = 0;
+  for (int32_t tokens : bucketTokens(device, plan)) {
+    auto program = static_cast<uint32_t>(programFor(device, tokens));
+    nodes += device.programs()->Get(program)->rows()->size() + 2; // copies at both ends
+  }
+  return nodes * nodeBytes;
 }
 
 namespace {

@@ -10,11 +10,10 @@ namespace kvasir::rt::cuda {
 
 /// Where the parts of an engine's one allocation begin.
 struct DeviceLayout {
-  CUdeviceptr weights, arena, step, kv;
+  CUdeviceptr arena, step, kv;
 
   DeviceLayout(const MemoryPlan &plan, CUdeviceptr start)
-      : weights(start), arena(weights + plan.weightBytes), step(arena + plan.arenaBytes),
-        kv(step + plan.stepBytes) {}
+      : arena(start), step(arena + plan.arenaBytes), kv(step + plan.stepBytes) {}
 };
 
 /// One row of the phase table, ready to be launched.
@@ -34,11 +33,18 @@ struct DeviceProgram {
 };
 
 std::vector<DeviceProgram> resolvePrograms(const CudaDevice &device, const MemoryPlan &plan,
-                                           const DeviceLayout &layout, const StepBlock &block);
+                                           CUdeviceptr weights, const DeviceLayout &layout,
+                                           const StepBlock &block);
 
 /// The most tokens of each bucket, ascending: powers of two, the most of each program, and of a
 /// step.
-std::vector<int32_t> bucketTokens(const CudaDevice &device, const MemoryPlan &plan);
+std::vector<int32_t> bucketTokens(const artifact::Device &device, const MemoryPlan &plan);
+
+/// Index of the program that runs steps of this many tokens.
+size_t programFor(const artifact::Device &device, int32_t tokens);
+
+/// What the driver takes of the device's memory for the graphs of all buckets, generously.
+uint64_t graphBytes(const artifact::Device &device, const MemoryPlan &plan);
 
 /// A step of one bucket: copies the arguments, runs the kernels one after the other, and copies the
 /// ids chosen to `chosen` (pinned) if the program has them. The context must be current.

@@ -114,8 +114,8 @@ static void readAhead(const unsigned char *start, uint64_t bytes) {
   madvise(reinterpret_cast<void *>(page), bytes + (address - page), MADV_WILLNEED);
 }
 
-Status copyWeights(const Context &context, const Artifact &artifact, const MemoryPlan &plan,
-                   CUdeviceptr target, const std::function<void(uint64_t, uint64_t)> &progress) {
+static Status copyWeights(const Context &context, const Artifact &artifact, const MemoryPlan &plan,
+                          CUdeviceptr target, const DeviceWeights::Progress &progress) {
   std::vector<Piece> pieces;
   uint64_t total = 0;
   for (size_t i = 0; i < plan.weightOffsets.size(); ++i) {
@@ -144,6 +144,31 @@ Status copyWeights(const Context &context, const Artifact &artifact, const Memor
       progress(copier.done, total);
   }
   return copier.finish();
+}
+
+Result<DeviceWeights::Copy> DeviceWeights::take(const Context &context, const Artifact &artifact,
+                                                const MemoryPlan &plan, const Progress &progress) {
+  std::lock_guard lock(copying);
+  if (Copy there = copy.lock())
+    return there;
+  DeviceMemory memory;
+  if (plan.weightBytes) {
+    Result<DeviceMemory> taken = takeDeviceMemory(context, plan.weightBytes);
+    if (!taken)
+      return taken.status();
+    memory = std::move(*taken);
+  }
+  if (Status s = copyWeights(context, artifact, plan, memory.get(), progress); !s)
+    return s;
+  auto made = std::make_shared<const DeviceMemory>(std::move(memory));
+  copy = made;
+  size = plan.weightBytes;
+  return Copy(std::move(made));
+}
+
+uint64_t DeviceWeights::bytes() const {
+  std::lock_guard lock(copying);
+  return copy.expired() ? 0 : size;
 }
 
 } // namespace kvasir::rt::cuda

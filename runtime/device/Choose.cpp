@@ -50,11 +50,16 @@ public:
   }
   Result<std::unique_ptr<StepExecutor>> createExecutor(const MemoryPlan &,
                                                        const EngineConfig &) const override {
+    return isAbsent();
+  }
+  Result<double> measureBandwidth() const override { return isAbsent(); }
+
+private:
+  Status isAbsent() const {
     return error(Code::unavailable, "the artifact has code for " + ownVariant +
                                         " only, which does not run here: " + reason);
   }
 
-private:
   const artifact::Device &code;
   const std::string reason;
 };

@@ -152,7 +152,8 @@ static uint64_t defaultPages(const MemoryPlan &plan, bool isDevice, Checked &mat
   uint64_t wanted = math.multiply(static_cast<uint64_t>(plan.pageStride), plan.maxRequests);
   if (plan.pageBytes == 0)
     return wanted;
-  uint64_t fixed = math.add(math.add(plan.weightBytes, plan.arenaBytes), plan.stepBytes);
+  uint64_t fixed = math.add(math.add(plan.weightBytes, plan.arenaBytes),
+                            math.add(plan.stepBytes, plan.driverBytes));
   // A machine's memory is there for others too, a device's hardly.
   uint64_t share = isDevice ? plan.availableBytes / 10 * 9 : plan.availableBytes / 2;
   uint64_t room = share - std::min(share, fixed);
@@ -205,8 +206,9 @@ static Status planCaches(const Module &module, const EngineConfig &config, bool 
       uint64_t to = bytes >= cacheAlignment ? cacheAlignment : 4096;
       plan.kvBytes = math.roundUp(math.add(plan.kvBytes, bytes), to);
     }
-  plan.totalBytes =
-      math.add(math.add(plan.weightBytes, plan.arenaBytes), math.add(plan.stepBytes, plan.kvBytes));
+  plan.totalBytes = plan.weightBytes;
+  for (uint64_t bytes : {plan.arenaBytes, plan.stepBytes, plan.kvBytes, plan.driverBytes})
+    plan.totalBytes = math.add(plan.totalBytes, bytes);
   if (math.overflow)
     return error(Code::outOfRange, "memory of the engine overflows 64 bits");
   return Status::ok();
@@ -221,6 +223,8 @@ Result<MemoryPlan> planMemory(const Module &module, const EngineConfig &config,
     return s;
   if (target.isDevice)
     plan.threads = 1;
+  if (target.driverBytes)
+    plan.driverBytes = target.driverBytes(plan);
   plan.pageStride = (plan.maxContext + KVASIR_PAGE_TOKENS - 1) / KVASIR_PAGE_TOKENS;
   planWeights(module, target, plan, math);
   plan.availableBytes = config.memoryBytes ? config.memoryBytes : target.availableBytes;
@@ -242,13 +246,15 @@ Result<MemoryPlan> planMemory(const Module &module, const EngineConfig &config,
 }
 
 Status doesNotFit(const MemoryPlan &plan) {
+  std::string driver =
+      plan.driverBytes ? format(" + the driver's %" PRIu64, plan.driverBytes) : std::string();
   return error(
       Code::resourceExhausted,
       format("the engine does not fit%s: weights %" PRIu64 " + workspace %" PRIu64 " + KV %" PRIu64
-             " (%" PRIu64 " pages of %d tokens) = %" PRIu64 " bytes, but %" PRIu64
+             " (%" PRIu64 " pages of %d tokens)%s = %" PRIu64 " bytes, but %" PRIu64
              " are available; lower kv_tokens, max_requests or max_step_tokens",
              plan.place.c_str(), plan.weightBytes, plan.arenaBytes + plan.stepBytes, plan.kvBytes,
-             plan.pages, KVASIR_PAGE_TOKENS, plan.totalBytes, plan.availableBytes));
+             plan.pages, KVASIR_PAGE_TOKENS, driver.c_str(), plan.totalBytes, plan.availableBytes));
 }
 
 } // namespace kvasir::rt

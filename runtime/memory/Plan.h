@@ -33,6 +33,7 @@ struct EngineConfig {
   std::function<void(uint64_t, uint64_t)> progress;
 };
 
+struct MemoryPlan;
 using ProgramList = flatbuffers::Vector<flatbuffers::Offset<artifact::Program>>;
 
 /// What an engine's memory is planned for.
@@ -42,6 +43,8 @@ struct PlanTarget {
   /// A device with memory of its own: weights are copied to it, and there is one worker.
   bool isDevice = false;
   std::string place; // for messages: " on cuda:0 (NVIDIA H200)"
+  /// What a device's driver takes for an engine, of one whose limits are known; may be empty.
+  std::function<uint64_t(const MemoryPlan &)> driverBytes = nullptr;
 };
 
 /// Where one slot of a program lies in the arena. Copies of per-worker slots
@@ -77,12 +80,15 @@ struct MemoryPlan {
   uint64_t kvBytes = 0; // with the alignment between caches
   uint64_t totalBytes = 0;
   uint64_t availableBytes = 0;
-  uint64_t hostBytes = 0; // of devices: pinned host memory for step arrays and results
-  std::string place;      // see PlanTarget
+  uint64_t driverBytes = 0; // of devices: see PlanTarget
+  uint64_t hostBytes = 0;   // of devices: pinned host memory for step arrays and results
+  std::string place;        // see PlanTarget
 
   static constexpr uint64_t noWeight = UINT64_MAX;
 
   bool fits() const { return totalBytes <= availableBytes; }
+  /// What an engine takes for itself: all but the weights and what the driver takes.
+  uint64_t ownBytes() const { return arenaBytes + stepBytes + kvBytes; }
 };
 
 /// Refuses limits above the module's and sums that overflow; whether it fits is

@@ -85,14 +85,15 @@ static Result<Executor::Memory> takeMemory(const MemoryPlan &plan) {
 
 Result<std::unique_ptr<StepExecutor>> CpuDevice::createExecutor(const MemoryPlan &plan,
                                                                 const EngineConfig &config) const {
+  // Who says that more memory may be planned than there is gets no copy on top.
+  bool movesWeights = !config.sharedWeights && plan.totalBytes <= planTarget()->availableBytes;
   Result<Executor::Memory> memory = takeMemory(plan);
   if (!memory)
     return memory.status();
   auto pool = WorkerPool::create({plan.threads, config.spinMicroseconds, config.pinWorkers});
   if (!pool)
     return pool.status();
-  // Who says that more memory may be planned than there is gets no copy on top.
-  if (!config.sharedWeights && plan.totalBytes <= planTarget()->availableBytes)
+  if (movesWeights)
     if (Status s = moveWeights(**pool); !s)
       return s;
   std::unique_ptr<Checker> checker;

@@ -5,9 +5,9 @@
 #include "memory/Machine.h"
 #include "support/FloatingPoint.h"
 
+#include <exception>
 #include <pthread.h>
 #include <sched.h>
-#include <system_error>
 
 namespace kvasir::rt {
 
@@ -61,16 +61,16 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::create(const Options &options) {
 }
 
 bool WorkerPool::startThreads() {
-  threads.reserve(count - 1);
-  for (int32_t worker = 1; worker < count; ++worker) {
-    try {
+  int32_t worker = 1;
+  try {
+    threads.reserve(count - 1);
+    for (; worker < count; ++worker)
       threads.emplace_back([this, worker] { loop(worker); });
-    } catch (const std::system_error &) {
-      // Stand in for those that could not be started: the destructor's job
-      // (none: stop) then reaches the others.
-      meeting.arrive(count - worker);
-      return false;
-    }
+  } catch (const std::exception &) { // no thread, or no memory for one
+    // Stand in for those that could not be started: the destructor's job
+    // (none: stop) then reaches the others.
+    meeting.arrive(count - worker);
+    return false;
   }
   return true;
 }

@@ -77,6 +77,9 @@ TEST(Library, HeaderHasThePrefixEverywhere) {
             std::string::npos)
       << header;
   EXPECT_EQ(header.find("kvasir_"), std::string::npos);
+  EXPECT_EQ(libraryHeader(api, embedded, "chat", "a */\nint x;")
+                .find("/* A language model as a library: a * / int x;\n"),
+            0u);
 }
 
 TEST(Library, AnImageThatIsNotOursIsRefused) {

@@ -242,6 +242,21 @@ TEST(Artifact, ManyModelsAtOnceKeepTheirOwnCode) {
     EXPECT_TRUE(makeEngine(model, engineOptions()));
 }
 
+/// A shape that is there and has no extents.
+TEST(Artifact, AWeightMayBeOneValue) {
+  std::string bytes = toyArtifact({});
+  FileHeader header;
+  std::memcpy(&header, bytes.data(), sizeof(header));
+  char *module = bytes.data() + header.moduleOffset;
+  const auto *shape = GetModule(module)->weights()->Get(1)->shape();
+  std::memset(const_cast<void *>(static_cast<const void *>(shape)), 0, sizeof(uint32_t));
+  XXH128_hash_t hash = XXH3_128bits(module, header.moduleSize);
+  header.moduleHash = {hash.low64, hash.high64};
+  std::memcpy(bytes.data(), &header, sizeof(header));
+  rehash(bytes);
+  EXPECT_OK(load(bytes));
+}
+
 /// Tables with right hashes that point where they must not.
 struct Lie {
   const char *name;

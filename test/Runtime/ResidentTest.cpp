@@ -2,9 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "artifact/Resident.h"
 
+#include <atomic>
 #include <cstdio>
+#include <deque>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
 
@@ -59,6 +62,38 @@ TEST_F(ResidentMemory, HasTheSameBytesAtTheSamePlace) {
   EXPECT_GE(resident.bytes(), 6 * megabyte);
   EXPECT_EQ(resident.bytes() % (2 * megabyte), 0u);
   expectBytes(0, size);
+}
+
+/// What another thread maps meanwhile, where the memory was before it moved, stays mapped.
+TEST_F(ResidentMemory, LeavesTheMappingsOfOthers) {
+  std::atomic<bool> done = false;
+  size_t lost = 0;
+  std::thread other([&] {
+    constexpr size_t bytes = 2 * megabyte;
+    std::deque<void *> mapped;
+    auto forget = [&] {
+      unsigned char resident;
+      lost += mincore(mapped.front(), 4096, &resident) != 0;
+      munmap(mapped.front(), bytes);
+      mapped.pop_front();
+    };
+    while (!done) {
+      mapped.push_back(
+          mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+      if (mapped.size() > 256)
+        forget();
+    }
+    while (!mapped.empty())
+      forget();
+  });
+  for (int i = 0; i < 200; ++i) {
+    auto opened = MappedFile::open(path);
+    Resident resident;
+    EXPECT_TRUE(opened && resident.move(*opened, 0, size, 1, threads(1)));
+  }
+  done = true;
+  other.join();
+  EXPECT_EQ(lost, 0u);
 }
 
 TEST_F(ResidentMemory, DoesNotNeedTheFileAnyMore) {

@@ -73,6 +73,7 @@ Engine Bench::engineFor(int requests, int contextTokens, bool profile) {
   engine.max_context = contextTokens;
   engine.kv_tokens = uint64_t(requests) * ((uint64_t(contextTokens) + 63) / 64 * 64);
   engine.profile = profile;
+  EndAtOnce scope;
   return createEngine(model, engine);
 }
 
@@ -346,9 +347,6 @@ static int bench(Options options) {
   Model model = loadModel(options.model, options.variant, options.device);
   kvasir_model_info info = infoOf(model.get());
   settle(options, info);
-  if (!options.plot.empty() && !isOnCpu(info))
-    fail(exitBadInput, "--plot draws ceilings from the machine's measured bandwidth: expected "
-                       "--device cpu; kvasir report --device has ceilings of GPUs");
   Json result = Bench(options, model.get()).run();
   if (!options.plot.empty())
     writePlot(options.plot, plotBench(result, options.contexts));

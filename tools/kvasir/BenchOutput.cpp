@@ -108,7 +108,8 @@ static void addSeries(PlotPanel &panel, const std::string &name, const char *x,
       ceiling.points.push_back({at, speed / (*entry)[fraction].get<double>()});
   }
   panel.series.push_back(std::move(reached));
-  panel.series.push_back(std::move(ceiling));
+  if (!ceiling.points.empty())
+    panel.series.push_back(std::move(ceiling));
 }
 
 std::string plotBench(const Json &result, const std::vector<int> &contexts) {
@@ -121,7 +122,9 @@ std::string plotBench(const Json &result, const std::vector<int> &contexts) {
         entries.push_back(&entry);
     addSeries(decode, format("context %d", context), "batch", "bandwidth_fraction", entries);
   }
-  PlotPanel prefill{"prefill: ceiling by int8 peak", "prompt (tokens)", "tokens/s", {}};
+  bool hasPeak = result["int8_peak"].get<double>() > 0;
+  PlotPanel prefill{
+      hasPeak ? "prefill: ceiling by int8 peak" : "prefill", "prompt (tokens)", "tokens/s", {}};
   Entries entries;
   for (const Json &entry : result["prefill"])
     entries.push_back(&entry);
@@ -133,9 +136,12 @@ std::string plotBench(const Json &result, const std::vector<int> &contexts) {
     panels.push_back(std::move(prefill));
   std::string name = result["file"].get<std::string>();
   name = name.substr(name.rfind('/') + 1);
-  return plotSvg(format("%s, %d threads, reads %s/s", name.c_str(), result["threads"].get<int>(),
-                        formatBytes(result["read_bandwidth"].get<double>()).c_str()),
-                 panels);
+  std::string speed = formatBytes(result["read_bandwidth"].get<double>()) + "/s";
+  std::string title =
+      result["device"] == "cpu"
+          ? format("%s, %d threads, reads ", name.c_str(), result["threads"].get<int>())
+          : name + " on " + result["place"].get<std::string>() + ", copies ";
+  return plotSvg(title + speed, panels);
 }
 
 } // namespace kvasir::cli

@@ -13,7 +13,8 @@ namespace kvasir::cli {
 void printBench(const nlohmann::ordered_json &result);
 
 /// SVG of the speeds below their ceilings: decode below the bandwidth, a line
-/// for each context, and prefill below the peak of 8-bit multiplication.
+/// for each context, and prefill below the peak of 8-bit multiplication, if
+/// that was measured.
 std::string plotBench(const nlohmann::ordered_json &result, const std::vector<int> &contexts);
 
 } // namespace kvasir::cli

@@ -55,6 +55,14 @@ const std::atomic<bool> &interruptFlag();
 /// While set, the first signal ends the process at once: for long work that
 /// leaves nothing behind and polls nothing.
 void endAtOnce(bool enabled);
+/// Does that while it lives.
+class EndAtOnce {
+public:
+  EndAtOnce() { endAtOnce(true); }
+  ~EndAtOnce() { endAtOnce(false); }
+  EndAtOnce(const EndAtOnce &) = delete;
+  EndAtOnce &operator=(const EndAtOnce &) = delete;
+};
 /// Throws when the user has asked to stop.
 void checkInterrupt();
 

@@ -379,8 +379,8 @@ static int compile(Options &options) {
     printer.line("tokenizer",
                  "none: " + outcome.tokenizerMissing + "; token ids work, text does not");
   }
-  describeArtifact(options, printer, result);
   writeHeader(options, printer, result);
+  describeArtifact(options, printer, result);
   printer.line("wrote", format("%s  %s in %s", options.output.c_str(),
                                formatBytes(double(outcome.fileBytes)).c_str(),
                                formatSeconds(seconds).c_str()));

@@ -67,6 +67,8 @@ static Json planJson(const kvasir_memory_plan &plan) {
           {"kv_bytes_per_token", plan.kv_bytes_per_token},
           {"kv_pages", plan.kv_pages},
           {"kv_bytes", plan.kv_bytes},
+          {"driver_bytes", plan.driver_bytes},
+          {"host_bytes", plan.host_bytes},
           {"total_bytes", plan.total_bytes},
           {"available_bytes", plan.available_bytes},
           {"fits", plan.fits}};
@@ -78,16 +80,22 @@ static void printPlan(const kvasir_memory_plan &plan) {
               plan.max_requests, plan.max_context, plan.max_step_tokens, plan.threads);
   Table table({"<part", "bytes", "<what"});
   table.add(
-      {"weights", formatBytes(double(plan.weight_bytes)), "one copy for all engines of a process"});
+      {"weights", formatBytes(double(plan.weight_bytes)), "one copy for all engines of a model"});
   table.add({"KV cache", formatBytes(double(plan.kv_bytes)),
              format("%llu pages of 64 tokens, %s per token",
                     static_cast<unsigned long long>(plan.kv_pages),
                     formatBytes(double(plan.kv_bytes_per_token)).c_str())});
   table.add({"workspace", formatBytes(double(plan.workspace_bytes)), "arena of the step"});
   table.add({"step tables", formatBytes(double(plan.step_bytes)), "ids, positions, page tables"});
+  if (plan.driver_bytes)
+    table.add({"driver", formatBytes(double(plan.driver_bytes)),
+               "graphs of its steps; context and code are taken before"});
   table.add({"total", formatBytes(double(plan.total_bytes)),
              format("of %s available: %s", formatBytes(double(plan.available_bytes)).c_str(),
                     plan.fits ? "fits" : "does not fit")});
+  if (plan.host_bytes)
+    table.add(
+        {"host", formatBytes(double(plan.host_bytes)), "pinned memory of the machine, besides"});
   table.print(stdout);
 }
 
@@ -224,6 +232,17 @@ static void settle(Options &options, const kvasir_model_info &info) {
                                 context, info.max_context));
 }
 
+/// What is measured is what the model runs on.
+static Device deviceFor(const kvasir_model *model, const kvasir_model_info &info,
+                        const Options &options) {
+  if (options.device != "measured" || options.target == "cpu" || isOnCpu(info))
+    return findDevice(options.device);
+  double bandwidth = 0;
+  check(kvasir_model_measure_bandwidth(model, &bandwidth),
+        "--device measured (kvasir report --devices lists others)");
+  return {options.device, placeOf(info), bandwidth, 0, 0};
+}
+
 static int printDevices(bool json) {
   Json list = Json::array();
   Table table({"<device", "bandwidth", "peak FLOPs/s", "memory", "<what"});
@@ -249,7 +268,7 @@ static int report(Options options) {
   Model model = loadModel(options.model);
   kvasir_model_info info = infoOf(model.get());
   settle(options, info);
-  Device device = findDevice(options.device);
+  Device device = deviceFor(model.get(), info, options);
   TargetPrograms target = chooseTarget(model.get(), options.target, device);
   kvasir_memory_plan plan = planFor(model.get(), options);
   StepShape shape{1, 1, double(options.contexts[0])};
@@ -272,6 +291,8 @@ static int report(Options options) {
               formatCount(double(info.parameters)).c_str(), info.weight_type,
               *info.kv_type ? info.kv_type : "no");
   printPlan(plan);
+  if (std::string planned = programsOf(model.get()).target; planned != target.target)
+    std::printf("  note: the plan is that of %s, on which the model runs here\n", planned.c_str());
   printPhases(target, shape);
   printKernels(target);
   printCeilings(device, rows);

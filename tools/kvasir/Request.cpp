@@ -156,6 +156,7 @@ std::string Totals::describe(const kvasir_model *model, double seconds) const {
 }
 
 Engine createRunEngine(kvasir_model *model, const kvasir_engine_options &options) {
+  EndAtOnce scope; // weights may take their time
   try {
     return createEngine(model, options);
   } catch (Failure &failure) {

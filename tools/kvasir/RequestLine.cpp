@@ -132,6 +132,10 @@ static const std::map<std::string, Reader, std::less<>> &readers() {
   return table;
 }
 
+/// Of an object with lists or objects in it. What those of another level hold is left out: they are
+/// refused anyway, and printing a value takes as much stack as it is deep.
+static constexpr int mostDepth = 2;
+
 /// The object of a line, of which no key stands twice.
 static Json parseObject(const std::string &line) {
   std::map<std::string, int> seen;
@@ -139,7 +143,7 @@ static Json parseObject(const std::string &line) {
   auto callback = [&](int depth, Json::parse_event_t event, Json &value) {
     if (depth == 1 && event == Json::parse_event_t::key && seen[value.get<std::string>()]++)
       twice = value.get<std::string>();
-    return true;
+    return depth <= mostDepth;
   };
   Json object;
   try {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <dlfcn.h>
+#include <thread>
 
 using namespace kvasir::test;
 
@@ -53,6 +54,14 @@ protected:
     facts.struct_size = sizeof(facts);
     EXPECT_OK(kvasir_model_get_info(model.get(), &facts));
     return facts;
+  }
+
+  kvasir_memory_plan plan() {
+    kvasir_engine_options options = engineOptions();
+    kvasir_memory_plan numbers = {};
+    numbers.struct_size = sizeof(numbers);
+    EXPECT_OK(kvasir_plan(model.get(), &options, &numbers));
+    return numbers;
   }
 
   kvasir_error *tryEngine(const kvasir_engine_options &options) {
@@ -200,7 +209,45 @@ TEST_F(Cuda, EnginesOfOneModelShareItsCode) {
     engines[i].reset();
   }
   EXPECT_EQ(calls("cuModuleLoadDataEx"), 1u);
-  EXPECT_EQ(calls("cuMemAlloc"), 2u);
+  // The weights, once, and what each engine has for itself.
+  EXPECT_EQ(calls("cuMemAlloc"), 3u);
+  EXPECT_EQ(calls("cuMemcpyHtoDAsync"), 1u);
+}
+
+TEST_F(Cuda, TheLastEngineGivesTheWeightsBack) {
+  load();
+  kvasir_memory_plan first = plan();
+  for (uint64_t copies : {1, 2}) {
+    EngineHandle engine = makeEngine(model, engineOptions());
+    kvasir_memory_plan second = plan();
+    EXPECT_EQ(second.total_bytes, first.total_bytes);
+    EXPECT_EQ(first.available_bytes - second.available_bytes,
+              first.total_bytes - first.weight_bytes - first.driver_bytes);
+    EngineHandle other = makeEngine(model, engineOptions());
+    EXPECT_EQ(calls("cuMemcpyHtoDAsync"), copies);
+    engine.reset();
+    EXPECT_EQ(plan().available_bytes, second.available_bytes);
+    other.reset();
+    EXPECT_EQ(plan().available_bytes, first.available_bytes);
+  }
+}
+
+TEST_F(Cuda, EnginesThatAreMadeTogetherCopyTheWeightsOnce) {
+  load();
+  EngineHandle engines[4];
+  std::vector<std::thread> threads;
+  for (EngineHandle &engine : engines)
+    threads.emplace_back([&] { engine = makeEngine(model, engineOptions()); });
+  for (std::thread &thread : threads)
+    thread.join();
+  EXPECT_EQ(calls("cuMemcpyHtoDAsync"), 1u);
+}
+
+TEST_F(Cuda, WeightsThatWereNotCopiedAreTriedAgain) {
+  setDriver("fail=cuMemcpyHtoDAsync:1:2");
+  load();
+  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_RESOURCE_EXHAUSTED, "cuMemcpyHtoDAsync");
+  EXPECT_OK(tryEngine(engineOptions()));
 }
 
 TEST_F(Cuda, PagesThatRunOutArePreempted) {
@@ -234,7 +281,7 @@ TEST_F(Cuda, StepsTakeNothing) {
     return sum;
   };
   uint64_t before = taken();
-  EXPECT_EQ(calls("cuMemAlloc"), 1u);
+  EXPECT_EQ(calls("cuMemAlloc"), 2u);
   // 1, 2, 4, ... 256 tokens.
   EXPECT_EQ(calls("cuGraphInstantiate"), 9u);
   submit(engine, somePrompt(1, 100), requestOptions(20));
@@ -300,6 +347,10 @@ TEST_F(Cuda, TheBandwidthOfItsMemoryIsMeasured) {
   load();
   EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_INTERNAL,
                  "cuMemcpyDtoDAsync: CUDA_ERROR_ILLEGAL_ADDRESS");
+  setDriver("memory=3000000");
+  load();
+  EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_RESOURCE_EXHAUSTED,
+                 "but 3000000 are free");
   load("cpu");
   EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_UNSUPPORTED,
                  "the bandwidth of cpu is not measured here");
@@ -348,6 +399,19 @@ TEST_F(Cuda, WithoutADeviceTheCpuIsTaken) {
   EXPECT_STREQ(info().variant, "cuda");
   EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_UNAVAILABLE,
                  "the artifact has code for cuda only, which does not run here: cuInit");
+  double bandwidth = 0;
+  EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_UNAVAILABLE,
+                 "the artifact has code for cuda only, which does not run here: cuInit");
+}
+
+TEST_F(Cuda, DriversThatDoNotStartArePassedOver) {
+  setDriver("fail=cuInit:1:999");
+  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE, "cuInit: CUDA_ERROR_OF_THE_FAKE (999)");
+  load(nullptr);
+  EXPECT_STREQ(info().device, "cpu");
+  EXPECT_EQ(std::string(info().device_passed_over).find("cuInit"), 0u);
+  setDriver("fail=cuDriverGetVersion:1:34");
+  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE, "libcuda.so.1 is the toolkit's stub");
 }
 
 TEST_F(Cuda, DevicesThatTheRuntimeDoesNotKnowArePassedOver) {
@@ -456,15 +520,14 @@ TEST_F(Cuda, WhatDoesNotFitIsRefusedBeforeAnythingIsTaken) {
 
 TEST_F(Cuda, ThePlanIsThatOfTheDevice) {
   load();
-  kvasir_engine_options options = engineOptions();
-  kvasir_memory_plan plan = {};
-  plan.struct_size = sizeof(plan);
-  ASSERT_OK(kvasir_plan(model.get(), &options, &plan));
-  EXPECT_EQ(plan.available_bytes, uint64_t(1) << 30);
-  EXPECT_EQ(plan.total_bytes,
-            plan.weight_bytes + plan.workspace_bytes + plan.step_bytes + plan.kv_bytes);
-  EXPECT_GT(plan.host_bytes, plan.step_bytes);
-  EXPECT_EQ(plan.threads, 1);
+  kvasir_memory_plan numbers = plan();
+  EXPECT_EQ(numbers.available_bytes, uint64_t(1) << 30);
+  EXPECT_EQ(numbers.total_bytes, numbers.weight_bytes + numbers.workspace_bytes +
+                                     numbers.step_bytes + numbers.kv_bytes + numbers.driver_bytes);
+  EXPECT_GT(numbers.host_bytes, numbers.step_bytes);
+  EXPECT_EQ(numbers.threads, 1);
+  // 16 KB for each of 7 kernels and 2 copies in 9 graphs.
+  EXPECT_EQ(numbers.driver_bytes, 9u * 9 * 16384);
 }
 
 /// Calls that an engine makes when it is created; each may fail.
@@ -497,6 +560,10 @@ TEST_F(Cuda, BrokenCodeIsNamed) {
   load();
   EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_INTERNAL,
                  "kernel 'toy_append' of code 'compute_90'");
+  setDriver("fail=cuModuleLoadDataEx:1:2"); // memory that others had for a moment
+  load();
+  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_RESOURCE_EXHAUSTED, "cuModuleLoadDataEx");
+  EXPECT_OK(tryEngine(engineOptions()));
   setDriver("blocks=0");
   load();
   EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_UNAVAILABLE,

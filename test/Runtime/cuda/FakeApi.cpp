@@ -81,8 +81,9 @@ extern "C" {
 uint64_t kvasir_fake_calls(const char *name) { return driver().calls[name]; }
 
 CUresult cuDriverGetVersion(int *version) {
-  *version = readSettings().version;
-  return CUDA_SUCCESS;
+  Settings settings = readSettings();
+  *version = settings.version;
+  return settings.failing == "cuDriverGetVersion" ? settings.failure : CUDA_SUCCESS;
 }
 CUresult cuInit(unsigned int) {
   std::lock_guard lock(driver().mutex);
@@ -90,6 +91,8 @@ CUresult cuInit(unsigned int) {
   driver().initialized = true;
   driver().broken = CUDA_SUCCESS;
   driver().calls.clear();
+  if (driver().settings.failing == "cuInit")
+    return driver().settings.failure;
   return driver().settings.devices ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
 }
 CUresult cuGetErrorName(CUresult error, const char **text) {
