@@ -95,10 +95,12 @@ llvm::Error OutputFile::reserve() const {
 }
 
 llvm::Error OutputFile::writeProgram(llvm::ArrayRef<uint8_t> program, uint64_t artifactSize) const {
-  artifact::Trailer trailer = {origin, artifactSize, 0, {}};
+  std::vector<uint8_t> image(program.begin(), program.end());
+  image.resize(origin);
+  artifact::Trailer trailer = {origin, artifactSize, XXH3_64bits(image.data(), origin), 0, {}};
   trailer.hash = XXH3_64bits(&trailer, offsetof(artifact::Trailer, hash));
   std::copy(std::begin(artifact::trailerMagic), std::end(artifact::trailerMagic), trailer.magic);
-  if (llvm::Error error = writeAt(program.data(), program.size(), 0))
+  if (llvm::Error error = writeAt(image.data(), origin, 0))
     return error;
   return writeAt(&trailer, sizeof(trailer), origin + artifactSize);
 }

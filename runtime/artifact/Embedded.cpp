@@ -34,6 +34,10 @@ Result<ArtifactRange> findArtifact(const unsigned char *bytes, uint64_t size) {
                  format("the model [%" PRIu64 ", +%" PRIu64 ") is not what lies before the trailer "
                         "in this file of %" PRIu64 " bytes; parts of the file are missing",
                         trailer.offset, trailer.size, size));
+  if (XXH3_64bits(bytes, trailer.offset) != trailer.imageHash)
+    return error(Code::dataLoss,
+                 "the program or library in front of the model is corrupt: its hash "
+                 "does not match; make the file or its copy again");
   return ArtifactRange{trailer.offset, trailer.size};
 }
 

@@ -15,7 +15,8 @@ struct ArtifactRange {
 };
 
 /// The range lies in the file and starts at a multiple of sectionAlignment; what is in it is not
-/// looked at. Everything that is no ELF file is taken for an artifact.
+/// looked at, what is before it has its hash. Everything that is no ELF file is taken for an
+/// artifact.
 Result<ArtifactRange> findArtifact(const unsigned char *bytes, uint64_t size);
 
 } // namespace kvasir::rt

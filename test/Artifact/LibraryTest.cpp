@@ -4,6 +4,8 @@
 #include "Fixture.h"
 #include "OutputFile.h"
 
+#include "llvm/Support/xxhash.h"
+
 #include <sys/stat.h>
 
 using namespace kvasir;
@@ -31,6 +33,7 @@ TEST_F(ProgramTest, IsImageArtifactTrailer) {
     std::memcpy(&trailer, bytes.data() + 8292, sizeof(trailer));
     EXPECT_EQ(trailer.offset, 8192u);
     EXPECT_EQ(trailer.size, 100u);
+    EXPECT_EQ(trailer.imageHash, llvm::xxh3_64bits(llvm::StringRef(bytes).take_front(8192)));
     EXPECT_EQ(std::string(trailer.magic, 8), "KVASIRIN");
     struct stat status;
     ASSERT_EQ(stat(output().c_str(), &status), 0);

@@ -12,9 +12,9 @@ namespace {
 
 using namespace artifact;
 
-/// The trailer of an artifact of `size` bytes at `offset`.
-std::string trailer(uint64_t offset, uint64_t size) {
-  Trailer value = {offset, size, 0, {}};
+/// The trailer of an artifact of `size` bytes at `offset`, after that program.
+std::string trailer(uint64_t offset, uint64_t size, const std::string &image = {}) {
+  Trailer value = {offset, size, XXH3_64bits(image.data(), image.size()), 0, {}};
   value.hash = XXH3_64bits(&value, offsetof(Trailer, hash));
   std::memcpy(value.magic, trailerMagic, sizeof(trailerMagic));
   return {reinterpret_cast<const char *>(&value), sizeof(value)};
@@ -24,7 +24,7 @@ std::string trailer(uint64_t offset, uint64_t size) {
 std::string program(const std::string &artifact, uint64_t start = 2 * sectionAlignment) {
   std::string bytes(start, 'x');
   std::memcpy(bytes.data(), elfMagic, sizeof(elfMagic));
-  return bytes + artifact + trailer(start, artifact.size());
+  return bytes + artifact + trailer(start, artifact.size(), bytes);
 }
 
 kvasir_error *load(const std::string &bytes) {
@@ -82,6 +82,13 @@ TEST(Embedded, ATrailerThatLiesIsRefused) {
                               {8192 - 64, artifact.size() + 64}})
     EXPECT_REFUSED(load(start + trailer(offset, size)), KVASIR_DATA_LOSS,
                    "is not what lies before the trailer");
+}
+
+TEST(Embedded, ADamagedProgramIsRefused) {
+  std::string whole = program(toyArtifact({}));
+  whole[sectionAlignment] ^= 1;
+  EXPECT_REFUSED(load(whole), KVASIR_DATA_LOSS,
+                 "the program or library in front of the model is corrupt");
 }
 
 TEST(Embedded, TheArtifactIsCheckedAsAnyOther) {

@@ -18,7 +18,8 @@ static void write(const std::string &path, const std::string &bytes) {
 static std::string inProgram(const std::string &file) {
   std::string bytes(artifact::sectionAlignment, '\0');
   std::memcpy(bytes.data(), artifact::elfMagic, sizeof(artifact::elfMagic));
-  artifact::Trailer trailer = {bytes.size(), file.size(), 0, {}};
+  artifact::Trailer trailer = {
+      bytes.size(), file.size(), XXH3_64bits(bytes.data(), bytes.size()), 0, {}};
   trailer.hash = XXH3_64bits(&trailer, offsetof(artifact::Trailer, hash));
   std::memcpy(trailer.magic, artifact::trailerMagic, sizeof(trailer.magic));
   return bytes + file + std::string(reinterpret_cast<char *>(&trailer), sizeof(trailer));

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Program.h"
 
+#include "kvasir/Artifact/Image.h"
 #include "kvasir/Artifact/Library.h"
 
 #include "llvm/ADT/SmallString.h"
@@ -43,7 +44,12 @@ ProgramParts programParts(Emit emit, const std::string &output) {
   ProgramParts parts;
   if (emit == Emit::exe)
     parts.image.assign(kvasir_program_stub, kvasir_program_stub_end);
-  return emit == Emit::lib ? libraryParts(output) : parts;
+  if (emit == Emit::lib)
+    parts = libraryParts(output);
+  if (parts.problem.empty() && !parts.image.empty())
+    if (llvm::Error error = guardImage(parts.image))
+      parts.problem = llvm::toString(std::move(error));
+  return parts;
 }
 
 std::string programHeader(const ProgramParts &parts, const std::string &about) {

@@ -48,14 +48,16 @@ static_assert(offsetof(FileHeader, headerHash) == 56, "file format");
 
 /// The end of an executable or library that carries an artifact: a whole artifact lies `offset`
 /// bytes into the file, at a multiple of sectionAlignment, and the trailer follows it. Little
-/// endian. `hash` is XXH3-64 of the bytes before it.
+/// endian. Hashes are XXH3-64: `imageHash` of what lies before the artifact, `hash` of the bytes
+/// of the trailer before it.
 struct Trailer {
   uint64_t offset;
   uint64_t size; // of the artifact
+  uint64_t imageHash;
   uint64_t hash;
   char magic[8];
 };
-static_assert(sizeof(Trailer) == 32, "file format");
+static_assert(sizeof(Trailer) == 40, "file format");
 
 constexpr char trailerMagic[8] = {'K', 'V', 'A', 'S', 'I', 'R', 'I', 'N'};
 constexpr char elfMagic[4] = {'\x7f', 'E', 'L', 'F'};
