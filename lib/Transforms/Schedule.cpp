@@ -6,6 +6,7 @@
 #include "dialects/KV/KV.h"
 #include "dialects/LLM/LLM.h"
 #include "dialects/Step/Step.h"
+#include "dialects/Step/Sums.h"
 #include "kvasir-c/abi.h"
 #include "kvasir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -32,6 +33,7 @@ struct Operand {
   Value value;              // tensor, weight or cache of the step function; null for the rest
   step::BufferType scratch; // a scratch buffer of this type
   bool isCounter = false;
+  step::BufferType sums = {}; // a buffer of this type that blocks share while the phase runs
 };
 
 /// A phase of a program: the function it runs, and with what.
@@ -45,9 +47,10 @@ struct Run {
 /// Makes the step.phase of a draft: one of the same text is used again.
 class PhaseBuilder {
 public:
-  /// `countPanels`: workers share out panels while they work, with the help of a counter.
-  PhaseBuilder(ModuleOp module, func::FuncOp step, bool countPanels)
-      : module(module), step(step), countPanels(countPanels) {}
+  /// `blocks`: for a GPU. Elsewhere workers share out panels while they work, with the help of a
+  /// counter.
+  PhaseBuilder(ModuleOp module, func::FuncOp step, bool blocks)
+      : module(module), step(step), blocks(blocks) {}
 
   Run build(const PhaseDraft &draft);
 
@@ -62,7 +65,7 @@ private:
 
   ModuleOp module;
   func::FuncOp step;
-  bool countPanels;
+  bool blocks;
   llvm::StringMap<step::PhaseOp> byText;
   llvm::StringMap<int> names;
 
@@ -158,6 +161,19 @@ step::PhaseOp PhaseBuilder::deduplicate(step::PhaseOp phase, const PhaseDraft &d
   return phase;
 }
 
+/// Whether blocks may have a share of the columns each: where a step of some tokens has few units
+/// of work (step::SharedSums), and each share has columns.
+static bool mayDivideColumns(const PhaseDraft &draft) {
+  auto linear = dyn_cast_or_null<llm::LinearOp>(draft.anchor());
+  if (!linear)
+    return false;
+  int64_t rows = 0, columns = cast<RankedTensorType>(linear.getX().getType()).getDimSize(1);
+  for (Value weight : linear.getWeights())
+    rows += cast<llm::WeightType>(weight.getType()).getRows();
+  return rows <= step::SharedSums::units * step::SharedSums::outputs &&
+         columns >= step::SharedSums::shares * 32;
+}
+
 Run PhaseBuilder::build(const PhaseDraft &draft) {
   mapping.clear();
   operands.clear();
@@ -168,8 +184,14 @@ Run PhaseBuilder::build(const PhaseDraft &draft) {
   addInputs(draft);
   addCompute(draft);
   addWrites(draft);
+  bool sums = blocks && mayDivideColumns(draft);
+  if (sums) {
+    constexpr int64_t columns = step::SharedSums::bytes / sizeof(float);
+    auto type = step::BufferType::get(module.getContext(), step::Extent::one, columns);
+    argument({{}, {}, /*isCounter=*/false, type}, type);
+  }
   if (draft.kind == step::PhaseKind::attend ||
-      (countPanels && draft.kind == step::PhaseKind::panels))
+      (draft.kind == step::PhaseKind::panels && (sums || !blocks)))
     argument({{}, {}, /*isCounter=*/true}, step::CounterType::get(module.getContext()));
   return {deduplicate(phase, draft), operands, draft.layer(), draft.cost()};
 }
@@ -252,6 +274,10 @@ private:
       int64_t slot = slots.take(operand.scratch, /*scratch=*/true, index, index);
       return step::BufferOp::create(builder, loc, operand.scratch, "scratch", slot, true);
     }
+    if (operand.sums) {
+      int64_t slot = slots.take(operand.sums, /*scratch=*/false, index, index);
+      return step::BufferOp::create(builder, loc, operand.sums, "sums", slot, false);
+    }
     Value &value = resolved[operand.value];
     if (value)
       return value;
@@ -291,7 +317,7 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
       return signalPassFailure();
     eraseUnused(step.getBody().front());
     setLayouts(module, step);
-    PhaseBuilder phases(module, step, /*countPanels=*/!blocks);
+    PhaseBuilder phases(module, step, blocks);
     if (naive) {
       addProgram(phases, step, "naive", ProgramKind::naive, 0);
     } else if (blocks) {

@@ -25,7 +25,7 @@ kvasir_operand_extent Checker::extent(const Operand &operand) const {
   case OperandKind::cache:
     return {module.caches()->Get(operand.index())->page_bytes() * plan.pages, 1, 0};
   case OperandKind::counter:
-    return {sizeof(int32_t), 1, 0};
+    return {KVASIR_ALIGNMENT, 1, 0};
   case OperandKind::slot:
     break;
   }

@@ -83,8 +83,6 @@ void KernelEmitter::forItems(Value count, Body body) { loopBy(block, count, grid
 /// A kernel ends after those before it, since all its threads have waited for them: so whoever
 /// waits for one kernel has waited for all.
 void KernelEmitter::awaitKernels() {
-  assert(!awaited && "a kernel waits once");
-  awaited = true;
   if (isDependent())
     NVVM::GriddepcontrolOp::create(b, NVVM::GridDepActionKind::wait);
 }

@@ -111,7 +111,6 @@ public:
 private:
   void emitRows();
 
-  bool awaited = false;
   Value args;
   llvm::DenseMap<Value, Value> scratch; ///< shared memory of scratch buffers
   Value warpSums;                       ///< of sumBlock

@@ -44,8 +44,9 @@ int64_t LinearEmitter::ringBytes(int64_t others) const {
   return (e.architecture.linearShared - others) / blockWarps / 128 * 128;
 }
 
-Value LinearEmitter::ringAfter(int64_t others) {
-  return e.at(e.at(memory, others), e.mul(e.warp, e.c(ringBytes(others))));
+WeightStream::Ring LinearEmitter::ringAfter(int64_t others) {
+  int64_t bytes = ringBytes(others);
+  return {e.at(e.at(memory, others), e.mul(e.warp, e.c(bytes))), bytes};
 }
 
 /// A power of two that divides every share, and of which the ring has some.
@@ -70,7 +71,7 @@ SmallVector<LinearEmitter::Plan> LinearEmitter::makePlans() {
   SmallVector<Plan> plans;
   int64_t before = 0;
   for (const LinearGroup &group : emit::linearGroups(linear)) {
-    Plan &plan = plans.emplace_back(Plan{group, {}, before, 1, 1, false, {}, {}});
+    Plan &plan = plans.emplace_back(Plan{group, {}, 1, 1, false, {}, {}});
     for (unsigned result : group.results) {
       Value base = e.operand(linear.getWeights()[result]);
       plan.weights.push_back(TileWeights::create(e, weightType(result), base));
@@ -79,7 +80,7 @@ SmallVector<LinearEmitter::Plan> LinearEmitter::makePlans() {
     plan.stageTiles = stageTilesOf(plan);
     for (const auto &own : plan.weights)
       own->setStage(plan.stageTiles);
-    plan.wide = canBeWide(plan.weights);
+    plan.wide = canBeWide(plan);
     plan.first = firstItem(e.c(before));
     before += outputTiles(group);
   }
@@ -93,14 +94,15 @@ FailureOr<Items> LinearEmitter::emit() {
   count = e.extent(linear.getResult(0));
   memory = partials = e.dynamicShared();
   e.dynamicBytes = e.architecture.linearShared;
-  SmallVector<Plan> plans = makePlans();
+  plans = makePlans();
   int64_t items = 0;
   for (const Plan &plan : plans)
     items += outputTiles(plan.group);
-  startCopies(plans);
-  e.awaitKernels();
-  for (const Plan &plan : plans)
-    emitGroup(plan);
+  if (llvm::any_of(plans, [](const Plan &plan) { return plan.wide; }))
+    e.either(
+        e.less(count, e.c(mmaTokens + 1)), [&] { emitFewTokens(); }, [&] { emitManyTokens(); });
+  else
+    emitFewTokens();
   return Items{items, 0, 0, 0};
 }
 
@@ -110,24 +112,20 @@ Value LinearEmitter::firstItem(Value before) {
 }
 
 WeightStream LinearEmitter::streamOf(const Plan &plan) {
-  int64_t sums = plan.weights.size() * resultBytes();
-  return WeightStream(e, plan.weights, ringAfter(sums), ringBytes(sums), plan.stageTiles,
-                      shareBound(plan, e.warp), shareBound(plan, e.add(e.warp, e.c(1))),
-                      e.c(outputTiles(plan.group)), [](Value item) { return item; });
+  return WeightStream(e, plan.weights, ringAfter(plan.weights.size() * resultBytes()),
+                      plan.stageTiles, shareBound(plan, e.warp),
+                      shareBound(plan, e.add(e.warp, e.c(1))), e.c(outputTiles(plan.group)));
 }
 
 /// Where kernels wait for those before them, the first weights of a block are copied meanwhile.
-void LinearEmitter::startCopies(MutableArrayRef<Plan> plans) {
+void LinearEmitter::startCopies() {
   if (!e.isDependent())
     return;
   Value others = e.less(e.c(0), e.c(0)); // whether a group before has an item for this block
   for (Plan &plan : plans) {
     Value has = e.less(plan.first, e.c(outputTiles(plan.group)));
-    Value starts = e.select(others, e.less(e.c(0), e.c(0)), has);
-    if (plan.wide)
-      starts = arith::AndIOp::create(e.b, starts, isNarrow());
-    streamOf(plan).start(plan.first, starts);
-    plan.started = starts;
+    plan.started = e.select(others, e.less(e.c(0), e.c(0)), has);
+    streamOf(plan).start(plan.first, plan.started);
     others = arith::OrIOp::create(e.b, others, has);
   }
 }
@@ -136,10 +134,13 @@ void LinearEmitter::startCopies(MutableArrayRef<Plan> plans) {
 // Items
 //===----------------------------------------------------------------------===//
 
-void LinearEmitter::emitGroup(const Plan &plan) {
-  if (!plan.wide)
-    return emitNarrow(plan);
-  e.either(isNarrow(), [&] { emitNarrow(plan); }, [&] { emitWide(wideOf(plan)); });
+void LinearEmitter::emitFewTokens() {
+  startCopies();
+  e.awaitKernels();
+  for (Plan &plan : plans) {
+    emitNarrow(plan);
+    plan.started = {};
+  }
 }
 
 /// Weights that have no other form come again for every 8 tokens.
@@ -167,8 +168,8 @@ void LinearEmitter::emitItems(const Plan &plan, Value firstToken, Value copyFirs
   e.fold(e.c(0), e.div(rest, e.grid), 1, state, [&](Value i, ValueRange values) {
     Value tile = e.add(plan.first, e.mul(i, e.grid));
     SmallVector<RowPair> scales = rowScales(plan, tile);
-    WeightStream::State now(values.take_front(WeightStream::stateValues));
-    SmallVector<Value> inputs(values.drop_front(WeightStream::stateValues));
+    WeightStream::State now(values.take_front(stream.stateSize()));
+    SmallVector<Value> inputs(values.drop_front(stream.stateSize()));
     SmallVector<Value> sums = emitShare(plan, stream, x, inputs, now);
     scaleRows(sums, scales, 1);
     e.barrier(); // whoever still reads the partial sums before
@@ -231,10 +232,10 @@ SmallVector<Value> LinearEmitter::roundStage(const Plan &plan, ArrayRef<Value> i
   return all;
 }
 
-std::vector<DecodedTile> LinearEmitter::decode(const Plan &plan, WeightStream &stream,
+std::vector<DecodedTile> LinearEmitter::decode(const Weights &weights, WeightStream &stream,
                                                const WeightStream::State &state, int64_t tile) {
   std::vector<DecodedTile> decoded;
-  for (auto [own, loaded] : llvm::zip(plan.weights, stream.load(state, tile)))
+  for (auto [own, loaded] : llvm::zip(weights, stream.load(state, tile)))
     decoded.push_back(own->decode(loaded, tile));
   return decoded;
 }
@@ -267,7 +268,7 @@ SmallVector<Value> LinearEmitter::emitShare(const Plan &plan, WeightStream &stre
   llvm::append_range(all, inputs);
   all.append(sums, e.f(0));
   all = e.fold(begin, end, plan.stageTiles, all, [&](Value step, ValueRange values) {
-    WeightStream::State now(values.take_front(WeightStream::stateValues));
+    WeightStream::State now(values.take_front(stream.stateSize()));
     SmallVector<Value> own(values.drop_front(now.size()).take_front(count));
     std::vector<Chains> chains(results);
     for (auto [i, chain] : llvm::enumerate(chains))
@@ -277,14 +278,14 @@ SmallVector<Value> LinearEmitter::emitShare(const Plan &plan, WeightStream &stre
     SmallVector<Value> next = loadStage(plan, x, following);
     stream.open(now);
     for (int64_t i = 0; i < plan.stageTiles; ++i)
-      multiplyTile(plan, decode(plan, stream, now, i), own, x, step, i, chains);
+      multiplyTile(plan, decode(plan.weights, stream, now, i), own, x, step, i, chains);
     stream.close(now);
     llvm::append_range(now, roundStage(plan, next)); // last: they have arrived by now
     for (const Chains &chain : chains)
       llvm::append_range(now, chain.sum);
     return now;
   });
-  state.assign(all.begin(), all.begin() + WeightStream::stateValues);
+  state.assign(all.begin(), all.begin() + stream.stateSize());
   inputs.assign(all.begin() + state.size(), all.begin() + state.size() + count);
   return SmallVector<Value>(ArrayRef(all).take_back(sums));
 }

@@ -20,8 +20,7 @@ using mlir::LogicalResult;
 
 /// Columns of a matrix instruction's result: tokens.
 constexpr int64_t mmaTokens = 8;
-/// Instructions side by side in steps of more tokens, over all results of a group: 32 tokens of one
-/// result, 16 of two.
+/// Instructions side by side in steps of more tokens: 32 of these.
 constexpr int64_t wideColumns = 4;
 /// Floats from one token to the next in the partial sums: 16 rows, and 4 more so that the lanes
 /// of a warp write to different banks.
@@ -42,7 +41,6 @@ private:
   struct Plan {
     LinearGroup group;
     Weights weights;
-    int64_t before;     ///< tiles of outputs of the groups before
     int64_t alignment;  ///< tiles that shares of K begin at multiples of
     int64_t stageTiles; ///< copied, and multiplied, together
     bool wide;          ///< has a form for many tokens
@@ -61,17 +59,15 @@ private:
   SmallVector<Plan> makePlans();
   int64_t stageTilesOf(const Plan &plan);
   int64_t ringBytes(int64_t others) const;
-  Value ringAfter(int64_t others);
-  void startCopies(MutableArrayRef<Plan> plans);
+  WeightStream::Ring ringAfter(int64_t others);
   Value shareBound(const Plan &plan, Value share);
   int64_t shareBound(const Plan &plan, int64_t share);
   Value firstItem(Value before);
-  /// i1: whether the step has few tokens.
-  Value isNarrow() { return e.less(count, e.c(mmaTokens + 1)); }
 
   //--- few tokens: a block has 16 outputs, warps divide K
   WeightStream streamOf(const Plan &plan);
-  void emitGroup(const Plan &plan);
+  void emitFewTokens();
+  void startCopies();
   void emitNarrow(const Plan &plan);
   void emitItems(const Plan &plan, Value firstToken, Value copyFirst);
   SmallVector<Value> emitShare(const Plan &plan, WeightStream &stream, Value x,
@@ -84,44 +80,74 @@ private:
   void emitEpilogue(const Plan &plan, Value tile, Value firstToken);
 
   //--- what both forms share
-  std::vector<DecodedTile> decode(const Plan &plan, WeightStream &stream,
+  std::vector<DecodedTile> decode(const Weights &weights, WeightStream &stream,
                                   const WeightStream::State &state, int64_t tile);
   SmallVector<Value> loadInputs(Value x, Value tile, int64_t ahead, LaneColumns which);
   SmallVector<RowPair> rowScales(const Plan &plan, Value band);
   void scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> scales, int64_t columns);
   void emitOutput(const LinearGroup &group, ArrayRef<Value> sums, Value output, Value token);
 
-  //--- steps of many tokens (LinearWide.cpp)
+  //--- steps of many tokens (LinearWide.cpp): a block has 128 outputs, a warp has 16 of one result
   struct Wide {
     const Plan &plan;
+    Weights weights;    ///< one: of the warp's result
     int64_t columns;    ///< 8 tokens each
     int64_t roundTiles; ///< tiles whose inputs are shared together: a stage or a part of it
     Value inputs;       ///< two buffers of a round's inputs, in shared memory
-    Value totals;       ///< [warp][result][token][tokenStride] f32 there
+    Value totals;       ///< [warp][token][tokenStride] f32 there
+    Value tokenTiles;   ///< of the step
+    Value before;       ///< units of the groups before
+    Value divided;      ///< i1: whether items have a share of K each; null: no
     int64_t tokens() const { return columns * mmaTokens; }
     int64_t results() const { return plan.weights.size(); }
+    int64_t bandTiles() const { return blockWarps / results(); } ///< of a result, of one item
     int64_t bufferBytes() const;
-    int64_t totalsOfResult() const { return tokens() * tokenStride * 4; }
-    int64_t bytes() const;
+    int64_t warpTotals() const { return tokens() * tokenStride * 4; }
+    int64_t bytes() const { return 2 * bufferBytes() + blockWarps * warpTotals(); }
   };
-  bool canBeWide(const Weights &weights);
+  struct WideItem {
+    Value band;            ///< of bandTiles of each result
+    Value firstToken;      ///< of the tile of tokens
+    Value share, shareEnd; ///< of K
+    Value unit;            ///< number of (band, tile of tokens), over all groups
+  };
+  bool canBeWide(const Plan &plan);
+  int64_t columnsOf(const Plan &plan);
+  int64_t bandsOf(const Plan &plan);
+  Value tokenTilesOf(const Plan &plan);
   Wide wideOf(const Plan &plan);
-  void emitWide(const Wide &wide);
-  void emitWideItem(const Wide &wide, WeightStream &stream, Value item, Value band,
-                    Value firstToken, WeightStream::State &state);
+  Value itemsOf(const Wide &wide);
+  Value firstItem(const Wide &wide);
+  WideItem itemAt(const Wide &wide, Value item);
+  Value bandOf(const Wide &wide, const WideItem &item);
+  WeightStream streamOf(const Wide &wide);
+  void emitManyTokens();
+  void emitWide(const Wide &wide, Value started);
+  void emitWideItem(const Wide &wide, WeightStream &stream, Value index,
+                    WeightStream::State &state);
   SmallVector<Value> emitWideStage(const Wide &wide, WeightStream &stream, Value step, Value x,
                                    ValueRange values);
-  void multiply(const Wide &wide, ArrayRef<DecodedTile> tiles, Value inputs,
+  void multiply(const Wide &wide, const DecodedTile &tile, Value inputs,
                 MutableArrayRef<Chains> chains);
   SmallVector<Value> loadOwnInputs(const Wide &wide, Value x, Value step);
   void shareInputs(const Wide &wide, ArrayRef<Value> inputs, Value buffer);
   void eachTotal(const Wide &wide, llvm::function_ref<Value(size_t, Value)> body);
-  void emitWideEpilogue(const Wide &wide, Value band, Value firstToken);
+  void emitWideEpilogue(const Wide &wide, const WideItem &item);
+
+  //--- K divided among blocks (LinearSplit.cpp)
+  bool canDivide();
+  Value dividesK();
+  Value addShares(const Wide &wide, const WideItem &item);
+  void eachQuad(const Wide &wide, llvm::function_ref<void(Value, Value)> body);
+  void storeShare(const Wide &wide, Value sums, Value share);
+  void loadShares(const Wide &wide, Value sums);
+  Value isLast(const Wide &wide, Value unit);
 
   int64_t resultBytes() const { return blockWarps * mmaTokens * tokenStride * 4; }
 
   KernelEmitter &e;
   llm::LinearOp linear;
+  SmallVector<Plan> plans;
   Value count;    ///< tokens (rows) of the linear layer
   Value memory;   ///< shared: sums and inputs, then the warps' rings
   Value partials; ///< [result of the group][warp][token][tokenStride] f32 in shared memory

@@ -18,12 +18,18 @@ int64_t WeightStream::stageBytes(Weights weights) {
   return bytes;
 }
 
-WeightStream::WeightStream(KernelEmitter &e, Weights weights, Value ring, int64_t ringBytes,
-                           int64_t stageTiles, Value begin, Value end, Value items, BandOf bandOf)
-    : e(e), weights(weights), ring(ring), slotBytes(stageBytes(weights)),
-      slots(std::min(ringBytes / slotBytes, mostSlots)), stageTiles(stageTiles), begin(begin),
-      end(end), items(items), bandOf(std::move(bandOf)) {
+WeightStream::WeightStream(KernelEmitter &e, Weights weights, Ring ring, int64_t stageTiles,
+                           Value begin, Value end, Value items)
+    : e(e), weights(weights), ring(ring.memory), slotBytes(stageBytes(weights)),
+      slots(std::min(ring.bytes / slotBytes, mostSlots)), stageTiles(stageTiles), begin(begin),
+      end(end), items(items) {
   assert(slots >= 1 && "a stage fits the ring");
+}
+
+WeightStream::WeightStream(KernelEmitter &e, Weights weights, Ring ring, int64_t stageTiles,
+                           Value items, SliceOf slices)
+    : WeightStream(e, weights, ring, stageTiles, {}, {}, items) {
+  sliceOf = std::move(slices);
 }
 
 Value WeightStream::nextSlot(Value slot) {
@@ -31,16 +37,25 @@ Value WeightStream::nextSlot(Value slot) {
   return e.select(e.equal(next, e.c(slots)), e.c(0), next);
 }
 
+/// What is copied next.
+WeightStream::Slice WeightStream::sliceAt(const State &state) const {
+  if (sliceOf)
+    return {state[3], state[1], state[4]};
+  return {state[0], state[1], end};
+}
+
 /// Past the last item nothing is copied, but the (empty) group counts.
 void WeightStream::copyNext(State &state, Value condition) {
-  Value wanted = arith::AndIOp::create(e.b, e.less(state[0], items), e.less(begin, end));
+  Slice slice = sliceAt(state);
+  Value wanted =
+      arith::AndIOp::create(e.b, e.less(state[0], items), e.less(slice.begin, slice.end));
   if (condition)
     wanted = arith::AndIOp::create(e.b, wanted, condition);
   e.when(wanted, [&] {
-    Value band = bandOf(state[0]), slot = slotAddress(state[2]);
+    Value slot = slotAddress(state[2]);
     int64_t place = 0;
     for (const auto &own : weights) {
-      own->copyStage(band, state[1], e.at(slot, place));
+      own->copyStage(slice.band, slice.begin, e.at(slot, place));
       place += own->stageBytes();
     }
   });
@@ -53,20 +68,39 @@ void WeightStream::copyNext(State &state, Value condition) {
 }
 
 void WeightStream::advance(State &state) {
-  Value tile = e.add(state[1], e.c(stageTiles)), done = e.less(tile, end);
-  state[0] = e.select(done, state[0], e.add(state[0], e.grid));
-  state[1] = e.select(done, tile, begin);
+  Value tile = e.add(state[1], e.c(stageTiles));
+  Value more = e.less(tile, sliceAt(state).end);
   state[2] = nextSlot(state[2]);
+  if (!sliceOf) {
+    state[0] = e.select(more, state[0], e.add(state[0], e.grid));
+    state[1] = e.select(more, tile, begin);
+    return;
+  }
+  // A slice takes divisions, so it is found once for an item.
+  State next = e.choose(
+      more, [&] { return State{state[0], tile, state[3], state[4]}; },
+      [&] {
+        Value item = e.add(state[0], e.grid);
+        Slice slice = sliceOf(item);
+        return State{item, slice.begin, slice.band, slice.end};
+      });
+  state = {next[0], next[1], state[2], next[2], next[3]};
 }
 
+/// The whole ring is copied, so the slot to read first is the one to copy to next.
 WeightStream::State WeightStream::start(Value firstItem, Value condition) {
   State state = {firstItem, begin, e.c(0)};
+  if (sliceOf) {
+    Slice slice = sliceOf(firstItem);
+    state[1] = slice.begin;
+    state.append({slice.band, slice.end});
+  }
   state = e.fold(e.c(0), e.c(slots), 1, state, [&](Value, ValueRange values) {
     State next(values);
     copyNext(next, condition);
     return next;
   });
-  state.push_back(e.c(0));
+  state[2] = e.c(0);
   return state;
 }
 
@@ -77,7 +111,7 @@ void WeightStream::open(const State &) {
 
 SmallVector<SmallVector<Value>> WeightStream::load(const State &state, int64_t tile) {
   SmallVector<SmallVector<Value>> loaded;
-  Value slot = slotAddress(state[3]);
+  Value slot = slotAddress(state[2]);
   int64_t place = 0;
   for (const auto &own : weights) {
     loaded.push_back(own->load(e.at(slot, place), tile));
@@ -92,5 +126,4 @@ void WeightStream::close(State &state) {
   Value nothing = lacksRegisters ? e.shiftRight(state[0], 31) : e.c(0);
   llvm::SaveAndRestore lane(e.lane, e.sub(e.lane, nothing));
   copyNext(state, {});
-  state[3] = nextSlot(state[3]);
 }

@@ -11,18 +11,29 @@ namespace kvasir::cuda {
 /// tiles from `begin` to `end` of K, of all results together, stage after stage. Copies run ahead
 /// by the whole ring, from one item into the next, so that the memory system has work at all times.
 ///
-/// What changes is a state of four values that loops carry (`State`): the item, the tile and the
-/// slot to copy next, and the slot to read next.
+/// What changes is a state that loops carry (`State`): the item and the tile to copy next, and the
+/// slot to read next, which is copied to after that; where items have slices of their own, also the
+/// band and the end of the slice to copy.
 class WeightStream {
 public:
   using State = llvm::SmallVector<Value>;
   using Weights = llvm::ArrayRef<std::unique_ptr<TileWeights>>;
-  /// The 16 outputs that the warp has in an item.
-  using BandOf = std::function<Value(Value item)>;
+  /// What the warp multiplies in an item: 16 outputs, tiles of K.
+  struct Slice {
+    Value band, begin, end;
+  };
+  using SliceOf = std::function<Slice(Value item)>;
+  struct Ring {
+    Value memory;
+    int64_t bytes; ///< for this warp
+  };
 
-  /// `ring` has `ringBytes` bytes for this warp; `items` is one past the last item.
-  WeightStream(KernelEmitter &e, Weights weights, Value ring, int64_t ringBytes, int64_t stageTiles,
-               Value begin, Value end, Value items, BandOf bandOf);
+  /// `items` is one past the last item. Item i is band i, with the tiles from `begin` to `end`.
+  WeightStream(KernelEmitter &e, Weights weights, Ring ring, int64_t stageTiles, Value begin,
+               Value end, Value items);
+  /// No slice may be empty.
+  WeightStream(KernelEmitter &e, Weights weights, Ring ring, int64_t stageTiles, Value items,
+               SliceOf sliceOf);
 
   /// Copies as many stages as the ring has, if `condition` holds (null: yes): a loop of its own.
   /// Returns the state after that, whatever the condition is.
@@ -36,14 +47,14 @@ public:
 
   /// From now on addresses are computed anew for each stage: for loops that lack registers.
   void saveRegisters() { lacksRegisters = true; }
-  Value band(Value item) { return bandOf(item); }
 
-  static constexpr size_t stateValues = 4;
+  size_t stateSize() const { return sliceOf ? 5 : 3; }
   static int64_t stageBytes(Weights weights);
 
 private:
   void copyNext(State &state, Value condition);
   void advance(State &state);
+  Slice sliceAt(const State &state) const;
   Value slotAddress(Value slot) { return e.at(ring, e.mul(slot, e.c(slotBytes))); }
   Value nextSlot(Value slot);
 
@@ -52,7 +63,7 @@ private:
   Value ring;
   int64_t slotBytes, slots, stageTiles;
   Value begin, end, items;
-  BandOf bandOf;
+  SliceOf sliceOf; ///< null: all items have the same tiles
   bool lacksRegisters = false;
 };
 

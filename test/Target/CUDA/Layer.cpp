@@ -107,19 +107,22 @@ Layer test::makeLayer(const std::string &element, int64_t n, int64_t k, unsigned
   return layer;
 }
 
-std::string test::phaseOf(const Layer &layer, int results) {
+std::string test::phaseOf(const Layer &layer, int results, bool divided) {
   std::string n = std::to_string(layer.n), k = std::to_string(layer.k);
   std::string x = "!step.buffer<tokens, " + k + ">", out = "!step.buffer<tokens, " + n + ">";
   std::string w = "!llm.weight<" + n + "x" + k + "x" + layer.element + ">";
   std::string from = "tensor<?x" + k + "xf32>", to = "tensor<?x" + n + "xf32>";
-  std::string read = " %0 = step.read %x : " + x + " -> " + from + "\n";
-  std::string write = " step.write %r, %out : " + to + ", " + out + "\n}\n";
+  std::string text = "step.phase @p kind <panels> {\n^bb0(%x: " + x + ", %w: " + w;
+  if (results > 1)
+    text += ", %v: " + w;
+  text += ", %out: " + out;
+  if (divided)
+    text += ", %sums: !step.buffer<one, 4194304>, %count: !step.counter";
+  text += "):\n %0 = step.read %x : " + x + " -> " + from + "\n";
   if (results == 1)
-    return "step.phase @p kind <panels> {\n^bb0(%x: " + x + ", %w: " + w + ", %out: " + out +
-           "):\n" + read + " %r = llm.linear %0, [%w] : " + from + ", [" + w + "] -> " + to + "\n" +
-           write;
-  return "step.phase @p kind <panels> {\n^bb0(%x: " + x + ", %v: " + w + ", %w: " + w +
-         ", %out: " + out + "):\n" + read + " %g, %u = llm.linear %0, [%v, %w] : " + from + ", [" +
-         w + ", " + w + "] -> " + to + ", " + to + "\n %r = llm.gated_act <silu> %g, %u : " + to +
-         "\n" + write;
+    text += " %r = llm.linear %0, [%w] : " + from + ", [" + w + "] -> " + to + "\n";
+  else
+    text += " %g, %u = llm.linear %0, [%w, %v] : " + from + ", [" + w + ", " + w + "] -> " + to +
+            ", " + to + "\n %r = llm.gated_act <silu> %g, %u : " + to + "\n";
+  return text + " step.write %r, %out : " + to + ", " + out + "\n}\n";
 }

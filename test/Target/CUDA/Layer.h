@@ -21,8 +21,9 @@ struct Layer {
 Layer makeLayer(const std::string &element, int64_t n, int64_t k, unsigned seed);
 
 /// `results` layers of the same shape and type with one input; two are the halves of a gated
-/// activation (silu of the first times the second). A phase named "p".
-std::string phaseOf(const Layer &layer, int results);
+/// activation (silu of the first times the second). A phase named "p". `divided`: blocks may have a
+/// share of the columns each, with memory for their sums and a counter as the last operands.
+std::string phaseOf(const Layer &layer, int results, bool divided);
 
 /// Uniform in [-2, 2), multiples of 2^-22.
 std::vector<float> randomFloats(size_t count, unsigned seed);

@@ -20,6 +20,7 @@ step.phase @p kind <panels> {
 // The first weights are copied before the kernel waits for those before it: three stages, 16 bytes
 // of a lane at a time.
 // CHECK: nvvm.griddepcontrol launch_dependents
+// CHECK: arith.cmpi slt, %{{.*}}, %c9_i32
 // CHECK: scf.for %{{.*}} = %c0_i32{{.*}} to %c3_i32
 // CHECK: scf.if
 // CHECK-COUNT-8: nvvm.cp.async.shared.global %{{.*}}, %{{.*}}, 16, cache = cg
@@ -27,7 +28,6 @@ step.phase @p kind <panels> {
 // CHECK: nvvm.cp.async.commit.group
 // CHECK: nvvm.griddepcontrol wait
 // Up to 8 tokens: the inputs of the next stage are loaded, then this one has arrived.
-// CHECK: arith.cmpi slt, %{{.*}}, %c9_i32
 // CHECK: scf.for {{.*}} step %c4_i32{{.*}} iter_args
 // CHECK-COUNT-8: llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xf32>
 // CHECK: nvvm.cp.async.wait.group 2
@@ -53,7 +53,9 @@ step.phase @p kind <panels> {
 // CHECK: %[[P1:.*]] = llvm.load %{{.*}} : !llvm.ptr<3> -> f32
 // CHECK-NEXT: arith.addf %[[P0]], %[[P1]] : f32
 // CHECK: llvm.store %{{.*}} : f32, !llvm.ptr<1>
-// More tokens: their inputs are rounded for all warps, two tiles at a time; 8 products of each.
+// More tokens: the same start. Inputs are rounded for all warps, two tiles at a time; 8 products of each.
+// CHECK: nvvm.cp.async.commit.group
+// CHECK: nvvm.griddepcontrol wait
 // CHECK: llvm.store %{{.*}} {alignment = 16 : i64} : vector<4xi32>, !llvm.ptr<3>
 // CHECK: nvvm.barrier0
 // CHECK-COUNT-16: nvvm.mma.sync

@@ -1,0 +1,43 @@
+// RUN: kvasir-opt %s --kvasir-schedule=blocks | FileCheck %s
+// RUN: kvasir-opt %s --kvasir-schedule | FileCheck %s --check-prefix=CPU
+
+// For GPUs: layers with few outputs may have their columns divided among blocks. They get memory
+// for the blocks' sums, all of them the same, and a counter. A layer of many outputs, or of few
+// columns, does not.
+
+// CHECK-LABEL: step.phase @panels_96x256
+// CHECK-NEXT: ^bb0(%{{.*}}: !step.buffer<tokens, 256>, %{{.*}}: !llm.weight<96x256xbf16>, %{{.*}}: !step.buffer<tokens, 96>, %{{.*}}: !step.buffer<one, 4194304>, %{{.*}}: !step.counter):
+// CHECK-LABEL: step.phase @panels_256x96
+// CHECK-NEXT: ^bb0(%{{.*}}: !step.buffer<tokens, 96>, %{{.*}}: !llm.weight<256x96xbf16>, %{{.*}}: !step.buffer<tokens, 256>):
+// CHECK-LABEL: step.phase @panels_16400x256
+// CHECK-NEXT: ^bb0(%{{.*}}: !step.buffer<rows, 256>, %{{.*}}: !llm.weight<16400x256xbf16>, %{{.*}}: !step.buffer<rows, 16400>):
+
+// CHECK-LABEL: step.program @step max_tokens 0
+// CHECK: %[[SUMS:.*]] = step.buffer "sums" slot [[SLOT:.*]] : !step.buffer<one, 4194304>
+// CHECK-NEXT: %[[COUNT:.*]] = step.counter
+// CHECK-NEXT: step.run @panels_96x256({{.*}}, %[[SUMS]], %[[COUNT]])
+// CHECK: step.run @panels_256x96(
+// CHECK: %[[AGAIN:.*]] = step.buffer "sums" slot [[SLOT]] : !step.buffer<one, 4194304>
+// CHECK-NEXT: %[[OTHER:.*]] = step.counter
+// CHECK-NEXT: step.run @panels_96x256({{.*}}, %[[AGAIN]], %[[OTHER]])
+
+// CPU-NOT: "sums"
+
+module attributes {llm.model = {max_context = 64 : i64, vocab_size = 16400 : i64}} {
+  llm.weight @table : !llm.weight<16400x256xbf16> from <file = "m", offset = 0, stored = tensor<16400x256xbf16>>
+  llm.weight @a : !llm.weight<96x256xbf16> from <file = "m", offset = 0, stored = tensor<96x256xbf16>>
+  llm.weight @b : !llm.weight<256x96xbf16> from <file = "m", offset = 0, stored = tensor<256x96xbf16>>
+  func.func @step(%ids: tensor<?xi32>, %positions: tensor<?xi32>, %totals: tensor<?xi32>, %rows: tensor<?xi32>) -> tensor<?x16400xf32> {
+    %t = llm.get_weight @table : !llm.weight<16400x256xbf16>
+    %a = llm.get_weight @a : !llm.weight<96x256xbf16>
+    %b = llm.get_weight @b : !llm.weight<256x96xbf16>
+    %x = llm.embedding %ids, %t : (tensor<?xi32>, !llm.weight<16400x256xbf16>) -> tensor<?x256xf32>
+    %0 = llm.linear %x, [%a] : tensor<?x256xf32>, [!llm.weight<96x256xbf16>] -> tensor<?x96xf32>
+    %1 = llm.linear %0, [%b] : tensor<?x96xf32>, [!llm.weight<256x96xbf16>] -> tensor<?x256xf32>
+    %2 = llm.linear %1, [%a] : tensor<?x256xf32>, [!llm.weight<96x256xbf16>] -> tensor<?x96xf32>
+    %3 = llm.linear %2, [%b] : tensor<?x96xf32>, [!llm.weight<256x96xbf16>] -> tensor<?x256xf32>
+    %s = llm.select_rows %3, %rows : tensor<?x256xf32>, tensor<?xi32>
+    %l = llm.linear %s, [%t] : tensor<?x256xf32>, [!llm.weight<16400x256xbf16>] -> tensor<?x16400xf32>
+    return %l : tensor<?x16400xf32>
+  }
+}
