@@ -18,7 +18,7 @@ step.phase @p kind <panels> {
 // CHECK: llvm.store %{{.*}} {alignment = 16 : i64} : vector<4xf32>, !llvm.ptr<1>
 // CHECK: nvvm.barrier0
 // CHECK: llvm.fence syncscope("device") acq_rel
-// CHECK-NEXT: llvm.atomicrmw add %{{.*}}, %{{.*}} syncscope("device") monotonic : !llvm.ptr<1>, i32
+// CHECK: llvm.atomicrmw add %{{.*}}, %{{.*}} syncscope("device") monotonic : !llvm.ptr<1>, i32
 // CHECK-NEXT: llvm.fence syncscope("device") acq_rel
 // CHECK: nvvm.barrier0
 // The last one adds the 8 sums in the order of shares.
