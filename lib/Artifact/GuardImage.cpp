@@ -39,8 +39,7 @@ llvm::Error guardImage(std::vector<uint8_t> &image) {
     return llvm::Error::success();
   }
   // The loader reads them from the file when they are not in its first bytes.
-  uint64_t end =
-      copyToEnd(image, file->getHeader().e_phoff, headers->size() * sizeof(Elf64_Phdr));
+  uint64_t end = copyToEnd(image, file->getHeader().e_phoff, headers->size() * sizeof(Elf64_Phdr));
   reinterpret_cast<Elf64_Ehdr *>(image.data())->e_phoff = end;
   return llvm::Error::success();
 }
