@@ -90,6 +90,16 @@ protected:
            "\n  step.logits %l : !step.buffer<rows, 16>\n}\n}\n";
   }
 
+  /// A module and the file of its one weight.
+  mlir::OwningOpRef<mlir::ModuleOp> moduleOfOneMatrix() {
+    writeFile(directory / "model" / "w.bin", randomBytes(20 * 8 * 4, 3));
+    std::string type = "!llm.weight<20x8xf32>";
+    return parse(moduleOf("llm.weight @w : " + type +
+                              " from #llm.source<file = \"w.bin\", offset = 0, "
+                              "stored = tensor<20x8xf32>> layout <panel16>\n",
+                          {{"w", type}}));
+  }
+
   std::string output() { return directory / "out" / "m.kvasir"; }
 
   /// The message of the error, or nothing.

@@ -42,12 +42,7 @@ TEST_F(ProgramTest, IsImageArtifactTrailer) {
 }
 
 TEST_F(ProgramTest, HoldsTheArtifactThatIsWrittenAlone) {
-  writeFile(directory / "model" / "w.bin", randomBytes(20 * 8 * 4, 3));
-  std::string type = "!llm.weight<20x8xf32>";
-  auto module = parse(moduleOf("llm.weight @w : " + type +
-                                   " from #llm.source<file = \"w.bin\", offset = 0, "
-                                   "stored = tensor<20x8xf32>> layout <panel16>\n",
-                               {{"w", type}}));
+  auto module = moduleOfOneMatrix();
   ASSERT_EQ(write(*module), "");
   std::string alone = readFile(output());
   options.program.assign(4096, 9);

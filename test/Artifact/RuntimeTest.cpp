@@ -33,13 +33,7 @@ protected:
     for (const target::CPUVariant &variant : target::cpuVariants())
       options.codeObjects.push_back({"cpu", variant.name, variant.requiredFeatures,
                                      cantFail(target::compileSharedObject(*code, variant))});
-    writeFile(directory / "model" / "w.bin", randomBytes(20 * 8 * 4, 3));
-    std::string type = "!llm.weight<20x8xf32>";
-    auto module = parse(moduleOf("llm.weight @w : " + type +
-                                     " from #llm.source<file = \"w.bin\", offset = 0, "
-                                     "stored = tensor<20x8xf32>> layout <panel16>\n",
-                                 {{"w", type}}));
-    ASSERT_EQ(write(*module), "");
+    ASSERT_EQ(write(*moduleOfOneMatrix()), "");
   }
 };
 

@@ -61,20 +61,20 @@ def bf16(golden):
     return sizes(list(zip(rows(tensors, "logits_bf16"), rows(tensors, "logits"))))
 
 
-def encodings(model, work, *names):
+def each(option, model, work, *values):
     golden, ids = os.path.join(model, "golden.safetensors"), os.path.join(work, "ids.json")
     os.makedirs(work, exist_ok=True)
     prompts(golden, ids)
-    for name in names:
-        check(name, model, ids, work, ["--quantize", name], bf16(golden))
+    for value in values:
+        check(value, model, ids, work, [option, value], bf16(golden))
 
 
-def caches(model, work, *types):
-    golden, ids = os.path.join(model, "golden.safetensors"), os.path.join(work, "ids.json")
-    os.makedirs(work, exist_ok=True)
-    prompts(golden, ids)
-    for type in types:
-        check(type, model, ids, work, ["--kv", type], bf16(golden))
+def encodings(*arguments):
+    each("--quantize", *arguments)
+
+
+def caches(*arguments):
+    each("--kv", *arguments)
 
 
 def files(golden, work, *paths):

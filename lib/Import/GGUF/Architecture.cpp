@@ -68,7 +68,7 @@ void gguf::readSizes(Source &source, DecoderDescription &decoder) {
 }
 
 void gguf::describeHead(const Source &source, DecoderDescription &decoder) {
-  Names names;
+  WeightNames names;
   int64_t rows = decoder.vocabularySize, columns = decoder.hiddenSize;
   decoder.embedding = names.matrix("embed", "token_embd.weight", rows, columns);
   decoder.head = source.hasTensor("output.weight")

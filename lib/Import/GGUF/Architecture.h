@@ -4,7 +4,7 @@
 #define KVASIR_IMPORT_GGUF_ARCHITECTURE_H
 
 #include "Keys.h"
-#include "kvasir/Model/Decoder.h"
+#include "kvasir/Model/WeightNames.h"
 
 namespace kvasir::gguf {
 
@@ -59,27 +59,10 @@ void describeHead(const Source &source, DecoderDescription &decoder);
 /// The frequencies of a head of `headSize` features; none after a problem.
 std::optional<RopeDescription> readRope(Source &source, int64_t headSize, int64_t maxContext);
 
-/// Names of weights: `symbol` as the model uses them, `tensor` in the file.
-struct Names {
-  std::string symbol, tensor; ///< starts of the names, ending in a dot or empty
-
-  static Names ofLayer(int64_t index) {
-    std::string number = std::to_string(index) + ".";
-    return {"layers." + number, "blk." + number};
-  }
-  WeightDescription vector(llvm::StringRef name, llvm::StringRef stored, int64_t size) const {
-    return {symbol + name.str(), tensor + stored.str(), {size}, {size}};
-  }
-  WeightDescription matrix(llvm::StringRef name, llvm::StringRef stored, int64_t rows,
-                           int64_t columns) const {
-    return {symbol + name.str(), tensor + stored.str(), {rows, columns}, {rows, columns}};
-  }
-  NormDescription rms(llvm::StringRef name, llvm::StringRef stored, int64_t size,
-                      double epsilon) const {
-    return {NormKind::rms, epsilon, size, vector(name, stored.str() + ".weight", size),
-            std::nullopt};
-  }
-};
+inline WeightNames namesOfLayer(int64_t index) {
+  std::string number = std::to_string(index) + ".";
+  return {"layers." + number, "blk." + number};
+}
 
 } // namespace kvasir::gguf
 

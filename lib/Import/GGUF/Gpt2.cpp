@@ -16,9 +16,8 @@ public:
   DecoderDescription read();
 
 private:
-  LayerDescription describeLayer(const Names &names);
-  NormDescription norm(const Names &names, StringRef name, StringRef stored);
-  LinearDescription linear(const Names &names, StringRef name, StringRef stored, int64_t rows,
+  LayerDescription describeLayer(const WeightNames &names);
+  LinearDescription linear(const WeightNames &names, StringRef name, StringRef stored, int64_t rows,
                            int64_t columns, int64_t row, int64_t storedRows);
 
   Source &source;
@@ -36,39 +35,33 @@ DecoderDescription Gpt2Reader::read() {
   epsilon = keys.numberAbove("attention.layer_norm_epsilon", 0).value_or(epsilon);
   int64_t layers = keys.requiredInteger("block_count", 1, maxLayers);
   describeHead(source, decoder);
-  decoder.positionEmbedding = Names().matrix("position_embed", "position_embd.weight",
-                                             decoder.maxContext, decoder.hiddenSize);
+  decoder.positionEmbedding = WeightNames().matrix("position_embed", "position_embd.weight",
+                                                   decoder.maxContext, decoder.hiddenSize);
   for (int64_t index = 0; index != layers; ++index)
-    decoder.layers.push_back(describeLayer(Names::ofLayer(index)));
-  decoder.finalNorm = norm({}, "norm", "output_norm");
+    decoder.layers.push_back(describeLayer(namesOfLayer(index)));
+  decoder.finalNorm = WeightNames().layerNorm("norm", "output_norm", decoder.hiddenSize, epsilon);
   return std::move(decoder);
 }
 
-LayerDescription Gpt2Reader::describeLayer(const Names &names) {
+LayerDescription Gpt2Reader::describeLayer(const WeightNames &names) {
   LayerDescription layer;
   int64_t hidden = decoder.hiddenSize, q = decoder.heads * decoder.headSize,
           kv = decoder.kvHeads * decoder.headSize;
   layer.activation = Activation::geluTanh;
   layer.attentionScale = 1 / std::sqrt(static_cast<double>(decoder.headSize));
-  layer.attentionNorm = norm(names, "attention_norm", "attn_norm");
+  layer.attentionNorm = names.layerNorm("attention_norm", "attn_norm", decoder.hiddenSize, epsilon);
   layer.query = linear(names, "q", "attn_qkv", q, hidden, 0, q + 2 * kv);
   layer.key = linear(names, "k", "attn_qkv", kv, hidden, q, q + 2 * kv);
   layer.value = linear(names, "v", "attn_qkv", kv, hidden, q + kv, q + 2 * kv);
   layer.output = linear(names, "o", "attn_output", hidden, q, 0, hidden);
-  layer.mlpNorm = norm(names, "mlp_norm", "ffn_norm");
+  layer.mlpNorm = names.layerNorm("mlp_norm", "ffn_norm", decoder.hiddenSize, epsilon);
   layer.up = linear(names, "up", "ffn_up", innerSize, hidden, 0, innerSize);
   layer.down = linear(names, "down", "ffn_down", hidden, innerSize, 0, hidden);
   return layer;
 }
 
-NormDescription Gpt2Reader::norm(const Names &names, StringRef name, StringRef stored) {
-  int64_t hidden = decoder.hiddenSize;
-  return {NormKind::layer, epsilon, hidden, names.vector(name, stored.str() + ".weight", hidden),
-          names.vector(name.str() + "_bias", stored.str() + ".bias", hidden)};
-}
-
 /// `rows` outputs from `row` on of a layer that is stored with others.
-LinearDescription Gpt2Reader::linear(const Names &names, StringRef name, StringRef stored,
+LinearDescription Gpt2Reader::linear(const WeightNames &names, StringRef name, StringRef stored,
                                      int64_t rows, int64_t columns, int64_t row,
                                      int64_t storedRows) {
   WeightDescription weight = names.matrix(name, stored.str() + ".weight", rows, columns);

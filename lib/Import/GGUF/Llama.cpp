@@ -20,14 +20,14 @@ public:
 private:
   void readScalings();
   std::optional<int64_t> readWindow();
-  LayerDescription describeLayer(const Names &names);
-  void describeNorms(LayerDescription &layer, const Names &names);
-  void describeProjections(LayerDescription &layer, const Names &names);
-  void describeMlp(LayerDescription &layer, const Names &names);
-  LinearDescription linear(const Names &names, StringRef name, StringRef stored, int64_t rows,
+  LayerDescription describeLayer(const WeightNames &names);
+  void describeNorms(LayerDescription &layer, const WeightNames &names);
+  void describeProjections(LayerDescription &layer, const WeightNames &names);
+  void describeMlp(LayerDescription &layer, const WeightNames &names);
+  LinearDescription linear(const WeightNames &names, StringRef name, StringRef stored, int64_t rows,
                            int64_t columns, bool bias = false);
   LinearDescription rotated(LinearDescription linear) const;
-  LinearDescription slice(const Names &names, StringRef name, StringRef stored, int64_t row,
+  LinearDescription slice(const WeightNames &names, StringRef name, StringRef stored, int64_t row,
                           int64_t rows, int64_t storedRows);
 
   Source &source;
@@ -50,10 +50,10 @@ DecoderDescription LlamaReader::read() {
     decoder.ropes.push_back(*rope);
   describeHead(source, decoder);
   for (int64_t index = 0; index != layers; ++index) {
-    decoder.layers.push_back(describeLayer(Names::ofLayer(index)));
+    decoder.layers.push_back(describeLayer(namesOfLayer(index)));
     decoder.layers.back().window = window;
   }
-  decoder.finalNorm = Names().rms("norm", "output_norm", decoder.hiddenSize, epsilon);
+  decoder.finalNorm = WeightNames().rms("norm", "output_norm", decoder.hiddenSize, epsilon);
   return std::move(decoder);
 }
 
@@ -82,7 +82,7 @@ std::optional<int64_t> LlamaReader::readWindow() {
   return window && *window > 0 && *window < decoder.maxContext ? window : std::nullopt;
 }
 
-LayerDescription LlamaReader::describeLayer(const Names &names) {
+LayerDescription LlamaReader::describeLayer(const WeightNames &names) {
   LayerDescription layer;
   layer.activation = Activation::silu;
   layer.attentionScale = attentionScale;
@@ -94,7 +94,7 @@ LayerDescription LlamaReader::describeLayer(const Names &names) {
   return layer;
 }
 
-void LlamaReader::describeNorms(LayerDescription &layer, const Names &names) {
+void LlamaReader::describeNorms(LayerDescription &layer, const WeightNames &names) {
   int64_t hidden = decoder.hiddenSize, head = decoder.headSize;
   if (architecture.normAfter) {
     layer.attentionOutputNorm =
@@ -111,7 +111,7 @@ void LlamaReader::describeNorms(LayerDescription &layer, const Names &names) {
   layer.keyNorm = names.rms("k_norm", "attn_k_norm", row ? decoder.kvHeads * head : head, epsilon);
 }
 
-void LlamaReader::describeProjections(LayerDescription &layer, const Names &names) {
+void LlamaReader::describeProjections(LayerDescription &layer, const WeightNames &names) {
   int64_t hidden = decoder.hiddenSize;
   int64_t q = decoder.heads * decoder.headSize, kv = decoder.kvHeads * decoder.headSize;
   if (architecture.fused && source.hasTensor(names.tensor + "attn_qkv.weight")) {
@@ -127,7 +127,7 @@ void LlamaReader::describeProjections(LayerDescription &layer, const Names &name
   layer.output = linear(names, "o", "attn_output", hidden, q);
 }
 
-void LlamaReader::describeMlp(LayerDescription &layer, const Names &names) {
+void LlamaReader::describeMlp(LayerDescription &layer, const WeightNames &names) {
   int64_t hidden = decoder.hiddenSize;
   if (architecture.fused) {
     layer.gate = slice(names, "gate", "ffn_up", 0, innerSize, 2 * innerSize);
@@ -140,7 +140,7 @@ void LlamaReader::describeMlp(LayerDescription &layer, const Names &names) {
 }
 
 /// A linear layer, with a bias where it is asked for or there is one.
-LinearDescription LlamaReader::linear(const Names &names, StringRef name, StringRef stored,
+LinearDescription LlamaReader::linear(const WeightNames &names, StringRef name, StringRef stored,
                                       int64_t rows, int64_t columns, bool bias) {
   LinearDescription result{names.matrix(name, stored.str() + ".weight", rows, columns),
                            std::nullopt};
@@ -159,7 +159,7 @@ LinearDescription LlamaReader::rotated(LinearDescription linear) const {
   return linear;
 }
 
-LinearDescription LlamaReader::slice(const Names &names, StringRef name, StringRef stored,
+LinearDescription LlamaReader::slice(const WeightNames &names, StringRef name, StringRef stored,
                                      int64_t row, int64_t rows, int64_t storedRows) {
   LinearDescription result = linear(names, name, stored, rows, decoder.hiddenSize);
   auto cut = [&](WeightDescription &weight) {

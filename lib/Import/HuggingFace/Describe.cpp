@@ -15,7 +15,7 @@ void hf::describeHead(DecoderDescription &decoder, bool tied, const std::string 
                       const WeightTable &table) {
   constexpr const char *headTensor = "lm_head.weight";
   bool onlyHead = tied && table.count(headTensor) && !table.count(embeddingTensor);
-  Names names;
+  WeightNames names;
   decoder.embedding = names.matrix("embed", onlyHead ? headTensor : embeddingTensor,
                                    decoder.vocabularySize, decoder.hiddenSize);
   decoder.head = tied

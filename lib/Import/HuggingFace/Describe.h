@@ -4,6 +4,7 @@
 #define KVASIR_IMPORT_HUGGINGFACE_DESCRIBE_H
 
 #include "Family.h"
+#include "kvasir/Model/WeightNames.h"
 
 namespace kvasir::hf {
 
@@ -11,24 +12,6 @@ namespace kvasir::hf {
 // not make an endless description.
 constexpr int64_t maxLayers = 4096, maxHeads = 4096, maxHeadSize = 1 << 16, maxFeatures = 1 << 24,
                   maxVocabulary = 1 << 26, maxContextSize = int64_t(1) << 31;
-
-/// Names of weights: `symbol` as the model uses them, `tensor` in the checkpoint.
-struct Names {
-  std::string symbol, tensor; ///< starts of the names, ending in a dot or empty
-
-  WeightDescription vector(llvm::StringRef name, llvm::StringRef stored, int64_t size) const {
-    return {symbol + name.str(), tensor + stored.str(), {size}, {size}};
-  }
-  WeightDescription matrix(llvm::StringRef name, llvm::StringRef stored, int64_t rows,
-                           int64_t columns) const {
-    return {symbol + name.str(), tensor + stored.str(), {rows, columns}, {rows, columns}};
-  }
-  NormDescription rms(llvm::StringRef name, llvm::StringRef stored, int64_t size,
-                      double epsilon) const {
-    return {NormKind::rms, epsilon, size, vector(name, stored.str() + ".weight", size),
-            std::nullopt};
-  }
-};
 
 /// The start of the tensors' names: `prefix`, unless the checkpoint was saved
 /// from the model without its head, whose names have none.

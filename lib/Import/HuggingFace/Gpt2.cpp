@@ -20,9 +20,8 @@ public:
 private:
   int64_t size(StringRef key, StringRef alias, int64_t max);
   void readScalings();
-  LayerDescription describeLayer(const Names &names, int64_t index);
-  NormDescription norm(const Names &names, StringRef name, StringRef stored);
-  LinearDescription linear(const Names &names, StringRef name, StringRef stored, int64_t rows,
+  LayerDescription describeLayer(const WeightNames &names, int64_t index);
+  LinearDescription linear(const WeightNames &names, StringRef name, StringRef stored, int64_t rows,
                            int64_t columns, int64_t row, int64_t storedRows);
 
   const Family &family;
@@ -51,7 +50,7 @@ DecoderDescription Gpt2Reader::read() {
   decoder.headSize = std::max<int64_t>(decoder.hiddenSize / decoder.heads, 1);
   readScalings();
 
-  Names names{"", namePrefix(table, "transformer.", "wte.weight")};
+  WeightNames names{"", namePrefix(table, "transformer.", "wte.weight")};
   describeHead(decoder, config.boolean("tie_word_embeddings").value_or(true),
                names.tensor + "wte.weight", table);
   decoder.positionEmbedding =
@@ -61,7 +60,7 @@ DecoderDescription Gpt2Reader::read() {
     decoder.layers.push_back(
         describeLayer({"layers." + number, names.tensor + "h." + number}, index));
   }
-  decoder.finalNorm = norm(names, "norm", "ln_f");
+  decoder.finalNorm = names.layerNorm("norm", "ln_f", decoder.hiddenSize, epsilon);
   return std::move(decoder);
 }
 
@@ -84,7 +83,7 @@ void Gpt2Reader::readScalings() {
   scaleByLayer = config.boolean("scale_attn_by_inverse_layer_idx").value_or(false);
 }
 
-LayerDescription Gpt2Reader::describeLayer(const Names &names, int64_t index) {
+LayerDescription Gpt2Reader::describeLayer(const WeightNames &names, int64_t index) {
   LayerDescription layer;
   int64_t hidden = decoder.hiddenSize;
   layer.activation = activation;
@@ -92,25 +91,19 @@ LayerDescription Gpt2Reader::describeLayer(const Names &names, int64_t index) {
     layer.attentionScale = 1 / std::sqrt(static_cast<double>(decoder.headSize));
   if (scaleByLayer)
     layer.attentionScale /= index + 1;
-  layer.attentionNorm = norm(names, "attention_norm", "ln_1");
+  layer.attentionNorm = names.layerNorm("attention_norm", "ln_1", decoder.hiddenSize, epsilon);
   layer.query = linear(names, "q", "attn.c_attn", hidden, hidden, 0, 3 * hidden);
   layer.key = linear(names, "k", "attn.c_attn", hidden, hidden, hidden, 3 * hidden);
   layer.value = linear(names, "v", "attn.c_attn", hidden, hidden, 2 * hidden, 3 * hidden);
   layer.output = linear(names, "o", "attn.c_proj", hidden, hidden, 0, hidden);
-  layer.mlpNorm = norm(names, "mlp_norm", "ln_2");
+  layer.mlpNorm = names.layerNorm("mlp_norm", "ln_2", decoder.hiddenSize, epsilon);
   layer.up = linear(names, "up", "mlp.c_fc", innerSize, hidden, 0, innerSize);
   layer.down = linear(names, "down", "mlp.c_proj", hidden, innerSize, 0, hidden);
   return layer;
 }
 
-NormDescription Gpt2Reader::norm(const Names &names, StringRef name, StringRef stored) {
-  int64_t hidden = decoder.hiddenSize;
-  return {NormKind::layer, epsilon, hidden, names.vector(name, stored.str() + ".weight", hidden),
-          names.vector(name.str() + "_bias", stored.str() + ".bias", hidden)};
-}
-
 /// `rows` outputs from `row` on of a layer that is stored as [inputs, outputs].
-LinearDescription Gpt2Reader::linear(const Names &names, StringRef name, StringRef stored,
+LinearDescription Gpt2Reader::linear(const WeightNames &names, StringRef name, StringRef stored,
                                      int64_t rows, int64_t columns, int64_t row,
                                      int64_t storedRows) {
   WeightDescription weight = names.matrix(name, stored.str() + ".weight", rows, columns);

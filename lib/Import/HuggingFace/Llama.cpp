@@ -25,12 +25,12 @@ private:
   std::vector<bool> readWindowedLayers(size_t layers, bool windows);
   bool readLayerType(const json &type, bool &windowed);
 
-  LayerDescription describeLayer(const Names &names);
-  void describeProjections(LayerDescription &layer, const Names &names);
-  void describeFusedProjections(LayerDescription &layer, const Names &names);
-  LinearDescription linear(const Names &names, StringRef name, StringRef stored, int64_t rows,
+  LayerDescription describeLayer(const WeightNames &names);
+  void describeProjections(LayerDescription &layer, const WeightNames &names);
+  void describeFusedProjections(LayerDescription &layer, const WeightNames &names);
+  LinearDescription linear(const WeightNames &names, StringRef name, StringRef stored, int64_t rows,
                            int64_t columns, bool bias);
-  LinearDescription slice(const Names &names, StringRef name, StringRef stored, int64_t row,
+  LinearDescription slice(const WeightNames &names, StringRef name, StringRef stored, int64_t row,
                           int64_t rows, int64_t storedRows);
 
   const Family &family;
@@ -55,7 +55,7 @@ DecoderDescription LlamaReader::read() {
           readRope(family, config, decoder.headSize, decoder.maxContext))
     decoder.ropes.push_back(*rope);
 
-  Names names{"", namePrefix(table, "model.", "embed_tokens.weight")};
+  WeightNames names{"", namePrefix(table, "model.", "embed_tokens.weight")};
   describeHead(decoder, config.boolean("tie_word_embeddings").value_or(false),
                names.tensor + "embed_tokens.weight", table);
   for (int64_t index = 0; index != layers; ++index) {
@@ -171,7 +171,7 @@ bool LlamaReader::readLayerType(const json &type, bool &windowed) {
   return false;
 }
 
-LayerDescription LlamaReader::describeLayer(const Names &names) {
+LayerDescription LlamaReader::describeLayer(const WeightNames &names) {
   LayerDescription layer;
   int64_t hidden = decoder.hiddenSize, q = decoder.heads * decoder.headSize;
   layer.activation = activation;
@@ -196,7 +196,7 @@ LayerDescription LlamaReader::describeLayer(const Names &names) {
   return layer;
 }
 
-void LlamaReader::describeProjections(LayerDescription &layer, const Names &names) {
+void LlamaReader::describeProjections(LayerDescription &layer, const WeightNames &names) {
   int64_t hidden = decoder.hiddenSize, head = decoder.headSize;
   int64_t q = decoder.heads * head, kv = decoder.kvHeads * head;
   layer.query = linear(names, "q", "self_attn.q_proj", q, hidden, projectionBias);
@@ -211,7 +211,7 @@ void LlamaReader::describeProjections(LayerDescription &layer, const Names &name
   layer.keyNorm = names.rms("k_norm", "self_attn.k_norm", row ? kv : head, epsilon);
 }
 
-void LlamaReader::describeFusedProjections(LayerDescription &layer, const Names &names) {
+void LlamaReader::describeFusedProjections(LayerDescription &layer, const WeightNames &names) {
   int64_t q = decoder.heads * decoder.headSize, kv = decoder.kvHeads * decoder.headSize;
   StringRef attention = "self_attn.qkv_proj", mlp = "mlp.gate_up_proj";
   layer.query = slice(names, "q", attention, 0, q, q + 2 * kv);
@@ -221,7 +221,7 @@ void LlamaReader::describeFusedProjections(LayerDescription &layer, const Names 
   layer.up = slice(names, "up", mlp, intermediateSize, intermediateSize, 2 * intermediateSize);
 }
 
-LinearDescription LlamaReader::linear(const Names &names, StringRef name, StringRef stored,
+LinearDescription LlamaReader::linear(const WeightNames &names, StringRef name, StringRef stored,
                                       int64_t rows, int64_t columns, bool bias) {
   LinearDescription result{names.matrix(name, stored.str() + ".weight", rows, columns),
                            std::nullopt};
@@ -230,7 +230,7 @@ LinearDescription LlamaReader::linear(const Names &names, StringRef name, String
   return result;
 }
 
-LinearDescription LlamaReader::slice(const Names &names, StringRef name, StringRef stored,
+LinearDescription LlamaReader::slice(const WeightNames &names, StringRef name, StringRef stored,
                                      int64_t row, int64_t rows, int64_t storedRows) {
   LinearDescription result = linear(names, name, stored, rows, decoder.hiddenSize, false);
   result.weight.stored[0] = storedRows;

@@ -1,108 +1,19 @@
-// The CUDA runtime with a driver that runs the toy's kernels on the host: results, use of the
-// driver (which it checks itself), and every message.
+// Engines on CUDA with a driver that runs the toy's kernels on the host: results, use of the driver
+// (which it checks itself), memory, and errors.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-#include "Support.h"
-
-#include "cuda/Driver.h"
+#include "Fixture.h"
 
 #include <cmath>
-#include <cstdlib>
-#include <dlfcn.h>
 #include <thread>
 
 using namespace kvasir::test;
 
 namespace {
 
-class Cuda : public testing::Test {
-protected:
-  void SetUp() override {
-    setDriver("");
-    config.device = true;
-  }
-
-  static void setDriver(const std::string &settings) {
-    setenv("KVASIR_FAKE_CUDA", ("code=" KVASIR_TOY_CODE "," + settings).c_str(), 1);
-  }
-
-  /// Calls of a function of the driver since the model was loaded.
-  static uint64_t calls(const char *name) {
-    void *library = dlopen("libcuda.so.1", RTLD_NOW);
-    auto count = reinterpret_cast<uint64_t (*)(const char *)>(dlsym(library, "kvasir_fake_calls"));
-    uint64_t result = count ? count(name) : 0;
-    dlclose(library);
-    return result;
-  }
-
-  kvasir_error *tryLoad(const char *device, const EditModule &edit = {},
-                        const char *variant = nullptr) {
-    TemporaryFile file(toyArtifact(config, edit));
-    kvasir_model_options options;
-    kvasir_model_options_init(&options);
-    options.device = device;
-    options.variant = variant;
-    kvasir_model *loaded = nullptr;
-    kvasir_error *error = kvasir_model_load(file.path().c_str(), &options, &loaded);
-    model.reset(loaded);
-    return error;
-  }
-
-  void load(const char *device = "cuda") { ASSERT_OK(tryLoad(device)); }
-
-  kvasir_model_info info() {
-    kvasir_model_info facts = {};
-    facts.struct_size = sizeof(facts);
-    EXPECT_OK(kvasir_model_get_info(model.get(), &facts));
-    return facts;
-  }
-
-  kvasir_memory_plan plan() {
-    kvasir_engine_options options = engineOptions();
-    kvasir_memory_plan numbers = {};
-    numbers.struct_size = sizeof(numbers);
-    EXPECT_OK(kvasir_plan(model.get(), &options, &numbers));
-    return numbers;
-  }
-
-  kvasir_error *tryEngine(const kvasir_engine_options &options) {
-    kvasir_engine *engine = nullptr;
-    kvasir_error *error = kvasir_engine_create(model.get(), &options, &engine);
-    kvasir_engine_free(engine);
-    return error;
-  }
-
-  ToyConfig config;
-  ModelHandle model;
-};
-
-void leaveDevicesOnly(kvasir::artifact::ModuleT &module) {
-  module.functions.clear();
-  module.programs.clear();
-  module.code.clear();
-}
-
-TEST_F(Cuda, TheDeviceIsDescribed) {
-  load();
-  EXPECT_STREQ(info().device, "cuda:0");
-  EXPECT_STREQ(info().device_product, "Fake 0");
-  EXPECT_STREQ(info().variant, "compute_90 on sm_90");
-  EXPECT_EQ(info().device_memory_bytes, uint64_t(1) << 30);
-  EXPECT_STREQ(info().device_passed_over, "");
-  EXPECT_EQ(calls("cuDevicePrimaryCtxRetain"), 0u);
-}
-
 TEST_F(Cuda, GreedyRequestsGetIdsAndNoLogitsAreCopied) {
   load();
   EngineHandle engine = makeEngine(model, engineOptions());
-  std::map<uint64_t, Answer> answers;
-  std::map<uint64_t, std::vector<int32_t>> expected;
-  for (uint32_t i = 0; i < 5; ++i) {
-    std::vector<int32_t> prompt = somePrompt(i, 3 + 40 * int32_t(i));
-    expected[submit(engine, prompt, requestOptions(9))] = toyGreedy(config, prompt, 9);
-  }
-  drain(engine.get(), answers);
-  for (const auto &[request, ids] : expected)
-    EXPECT_EQ(answers[request].ids, ids);
+  decode(engine, {3, 43, 83, 123, 163}, 9);
   EXPECT_EQ(calls("cuMemcpyDtoHAsync"), 0u);
 }
 
@@ -255,18 +166,9 @@ TEST_F(Cuda, PagesThatRunOutArePreempted) {
   kvasir_engine_options options = engineOptions();
   options.kv_tokens = 256;
   EngineHandle engine = makeEngine(model, options);
-  std::map<uint64_t, std::vector<int32_t>> expected;
-  for (uint32_t i = 0; i < 4; ++i) {
-    std::vector<int32_t> prompt = somePrompt(i, 40);
-    expected[submit(engine, prompt, requestOptions(60))] = toyGreedy(config, prompt, 60);
-  }
-  std::map<uint64_t, Answer> answers;
-  drain(engine.get(), answers);
   int32_t preemptions = 0;
-  for (const auto &[request, ids] : expected) {
-    EXPECT_EQ(answers[request].ids, ids);
-    preemptions += answers[request].preemptions;
-  }
+  for (const auto &[request, answer] : decode(engine, {40, 40, 40, 40}, 60))
+    preemptions += answer.preemptions;
   EXPECT_GT(preemptions, 0);
 }
 
@@ -336,26 +238,6 @@ TEST_F(Cuda, ProfilesGiveTheTimeOfEachKernel) {
   EXPECT_EQ(calls("cuGraphLaunch"), 0u);
 }
 
-TEST_F(Cuda, TheBandwidthOfItsMemoryIsMeasured) {
-  setDriver("memory=8000000");
-  load();
-  double bandwidth = 0;
-  ASSERT_OK(kvasir_model_measure_bandwidth(model.get(), &bandwidth));
-  EXPECT_GT(bandwidth, 1e6);
-  EXPECT_EQ(calls("cuMemcpyDtoDAsync"), 6u);
-  setDriver("memory=8000000,fail=cuMemcpyDtoDAsync:2:700");
-  load();
-  EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_INTERNAL,
-                 "cuMemcpyDtoDAsync: CUDA_ERROR_ILLEGAL_ADDRESS");
-  setDriver("memory=3000000");
-  load();
-  EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_RESOURCE_EXHAUSTED,
-                 "but 3000000 are free");
-  load("cpu");
-  EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_UNSUPPORTED,
-                 "the bandwidth of cpu is not measured here");
-}
-
 TEST_F(Cuda, WeightsAreCopiedWithProgress) {
   config.vocab = 96;
   load();
@@ -372,132 +254,6 @@ TEST_F(Cuda, WeightsAreCopiedWithProgress) {
   makeEngine(model, options);
   EXPECT_EQ(seen.done, seen.total);
   EXPECT_GT(seen.total, 96u * 2 * 4);
-}
-
-TEST_F(Cuda, WithoutAChoiceTheDeviceComesFirst) {
-  load(nullptr);
-  EXPECT_STREQ(info().device, "cuda:0");
-  load("");
-  EXPECT_STREQ(info().device, "cuda:0");
-  load("cpu");
-  EXPECT_STREQ(info().device, "cpu");
-  EXPECT_STREQ(info().variant, "toy");
-  EXPECT_STREQ(info().device_product, "");
-  ASSERT_OK(tryLoad(nullptr, {}, "toy"));
-  EXPECT_STREQ(info().device, "cpu");
-}
-
-TEST_F(Cuda, WithoutADeviceTheCpuIsTaken) {
-  setDriver("devices=0");
-  load(nullptr);
-  EXPECT_STREQ(info().device, "cpu");
-  EXPECT_NE(std::string(info().device_passed_over).find("sees no device"), std::string::npos);
-  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE,
-                 "cuInit: CUDA_ERROR_NO_DEVICE (100): what the driver says of it; the driver sees "
-                 "no device");
-  ASSERT_OK(tryLoad(nullptr, leaveDevicesOnly));
-  EXPECT_STREQ(info().variant, "cuda");
-  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_UNAVAILABLE,
-                 "the artifact has code for cuda only, which does not run here: cuInit");
-  double bandwidth = 0;
-  EXPECT_REFUSED(kvasir_model_measure_bandwidth(model.get(), &bandwidth), KVASIR_UNAVAILABLE,
-                 "the artifact has code for cuda only, which does not run here: cuInit");
-}
-
-TEST_F(Cuda, DriversThatDoNotStartArePassedOver) {
-  setDriver("fail=cuInit:1:999");
-  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE, "cuInit: CUDA_ERROR_OF_THE_FAKE (999)");
-  load(nullptr);
-  EXPECT_STREQ(info().device, "cpu");
-  EXPECT_EQ(std::string(info().device_passed_over).find("cuInit"), 0u);
-  setDriver("fail=cuDriverGetVersion:1:34");
-  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE, "libcuda.so.1 is the toolkit's stub");
-}
-
-TEST_F(Cuda, DevicesThatTheRuntimeDoesNotKnowArePassedOver) {
-  auto rename = [](kvasir::artifact::ModuleT &module) { module.devices[0]->target = "rocm"; };
-  ASSERT_OK(tryLoad(nullptr, rename));
-  EXPECT_STREQ(info().device, "cpu");
-  EXPECT_STREQ(info().device_passed_over, "this runtime does not know rocm");
-  EXPECT_REFUSED(tryLoad("rocm", rename), KVASIR_INVALID_ARGUMENT, "unknown device 'rocm'");
-}
-
-TEST_F(Cuda, DriversThatAreTooOldAreNamed) {
-  setDriver("version=11080");
-  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE,
-                 "the NVIDIA driver is too old: it is for CUDA 11.8, expected 12.4 or newer");
-  load(nullptr);
-  EXPECT_STREQ(info().device, "cpu");
-}
-
-TEST_F(Cuda, MissingDriversAreNamed) {
-  auto driver = kvasir::rt::cuda::Driver::open("libkvasir-none.so");
-  ASSERT_FALSE(driver);
-  EXPECT_NE(driver.status().message().find("there is no NVIDIA driver (libkvasir-none.so: cannot"),
-            std::string::npos);
-  auto other = kvasir::rt::cuda::Driver::open("libc.so.6");
-  ASSERT_FALSE(other);
-  EXPECT_NE(other.status().message().find("has no function cuDriverGetVersion"), std::string::npos);
-}
-
-TEST_F(Cuda, DevicesAreNamedByNumber) {
-  setDriver("devices=3");
-  load("cuda:2");
-  EXPECT_STREQ(info().device, "cuda:2");
-  EXPECT_STREQ(info().device_product, "Fake 2");
-  EXPECT_REFUSED(tryLoad("cuda:3"), KVASIR_UNAVAILABLE,
-                 "there is no device cuda:3: the driver shows 3, numbered from 0");
-  for (const char *name : {"tpu", "cuda:", "cuda:x", "cuda:-1", "cuda:1x", "cpu:0", "CUDA"})
-    EXPECT_REFUSED(tryLoad(name), KVASIR_INVALID_ARGUMENT,
-                   std::string("unknown device '") + name + "', expected cpu, cuda or cuda:N");
-}
-
-TEST_F(Cuda, CodeIsChosenByArchitecture) {
-  auto add = [](kvasir::artifact::ModuleT &module, const char *architecture, bool ptx) {
-    auto &code = module.devices[0]->code;
-    code.push_back(std::make_unique<kvasir::artifact::DeviceCodeT>(*code[ptx ? 1 : 0]));
-    code.back()->architecture = architecture;
-  };
-  EditModule more = [&](kvasir::artifact::ModuleT &module) {
-    add(module, "sm_86", false);
-    add(module, "sm_90a", false);
-    add(module, "sm_100", false);
-    add(module, "sm_75", true);
-  };
-  const std::pair<const char *, const char *> expected[] = {{"80", "sm_80"},
-                                                            {"86", "sm_86"},
-                                                            {"89", "sm_86 on sm_89"},
-                                                            {"90", "sm_90a on sm_90"},
-                                                            {"100", "sm_100"},
-                                                            {"103", "sm_100 on sm_103"},
-                                                            {"120", "compute_90 on sm_120"},
-                                                            {"75", "compute_75 on sm_75"}};
-  for (auto [device, variant] : expected) {
-    setDriver(std::string("architecture=") + device);
-    ASSERT_OK(tryLoad("cuda", more));
-    EXPECT_STREQ(info().variant, variant);
-  }
-  setDriver("architecture=89");
-  ASSERT_OK(tryLoad("cuda", more, "sm_80"));
-  EXPECT_STREQ(info().variant, "sm_80 on sm_89");
-  EXPECT_REFUSED(tryLoad("cuda", more, "sm_100"), KVASIR_UNAVAILABLE,
-                 "no code called 'sm_100' in the artifact runs on sm_89");
-}
-
-TEST_F(Cuda, DevicesWithoutCodeForThemListWhatThereIs) {
-  setDriver("architecture=75");
-  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE,
-                 "device cuda:0 (Fake 0): no code in the artifact runs on sm_75; it has sm_80, "
-                 "compute_90 (compute_NN is PTX, for sm_NN and newer): compile the model with "
-                 "--target cuda:sm_75");
-  load(nullptr);
-  EXPECT_STREQ(info().device, "cpu");
-  config.device = false;
-  EXPECT_REFUSED(tryLoad("cuda"), KVASIR_UNAVAILABLE,
-                 "no code for cuda, it has code for the CPU (toy); compile the model with another");
-  config.device = true;
-  EXPECT_REFUSED(tryLoad("cpu", leaveDevicesOnly), KVASIR_UNAVAILABLE,
-                 "no code for the CPU, it has code for cuda (sm_80, PTX of sm_90)");
 }
 
 TEST_F(Cuda, WhatDoesNotFitIsRefusedBeforeAnythingIsTaken) {
@@ -549,26 +305,6 @@ INSTANTIATE_TEST_SUITE_P(Calls, CudaFailing,
                                          "cuGraphAddKernelNode", "cuGraphAddDependencies",
                                          "cuGraphInstantiate", "cuGraphUpload",
                                          "cuStreamSynchronize"));
-
-TEST_F(Cuda, BrokenCodeIsNamed) {
-  setenv("KVASIR_FAKE_CUDA", "code=/nonexistent", 1);
-  load();
-  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_UNAVAILABLE,
-                 "device cuda:0 (Fake 0): code 'compute_90' (the driver is for CUDA 12.4): "
-                 "cuModuleLoadDataEx");
-  setDriver("fail=cuModuleGetFunction:2:500");
-  load();
-  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_INTERNAL,
-                 "kernel 'toy_append' of code 'compute_90'");
-  setDriver("fail=cuModuleLoadDataEx:1:2"); // memory that others had for a moment
-  load();
-  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_RESOURCE_EXHAUSTED, "cuModuleLoadDataEx");
-  EXPECT_OK(tryEngine(engineOptions()));
-  setDriver("blocks=0");
-  load();
-  EXPECT_REFUSED(tryEngine(engineOptions()), KVASIR_UNAVAILABLE,
-                 "it needs more registers or shared memory");
-}
 
 TEST_F(Cuda, AnErrorInAStepIsThatOfAllLaterOnes) {
   setDriver("fail=launch:12:700");

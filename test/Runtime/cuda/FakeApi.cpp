@@ -64,6 +64,14 @@ template <class T, class Handle> static CUresult create(std::set<T *> &live, Han
   return CUDA_SUCCESS;
 }
 
+static CUresult queueCopy(CUstream stream, void *target, const void *source, size_t bytes) {
+  object<Stream>(stream)->waiting.push_back([=] {
+    std::memcpy(target, source, bytes);
+    return CUDA_SUCCESS;
+  });
+  return CUDA_SUCCESS;
+}
+
 static double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -211,32 +219,21 @@ CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr target, const void *source, size_t byt
         std::max<uint64_t>(std::prev(before)->second, target + bytes - std::prev(before)->first);
   else
     driver().copied[target] = bytes;
-  object<Stream>(stream)->waiting.push_back([=] {
-    std::memcpy(reinterpret_cast<void *>(target), source, bytes);
-    return CUDA_SUCCESS;
-  });
-  return CUDA_SUCCESS;
+  return queueCopy(stream, reinterpret_cast<void *>(target), source, bytes);
 }
 CUresult cuMemcpyDtoHAsync_v2(void *target, CUdeviceptr source, size_t bytes, CUstream stream) {
   FAKE_ENTER("cuMemcpyDtoHAsync");
   if (!driver().isDeviceRange(source, bytes) || !driver().isPinnedRange(target, bytes))
     return driver().misuse("a copy from the device outside of its memory or of pinned memory");
-  object<Stream>(stream)->waiting.push_back([=] {
-    std::memcpy(target, reinterpret_cast<const void *>(source), bytes);
-    return CUDA_SUCCESS;
-  });
-  return CUDA_SUCCESS;
+  return queueCopy(stream, target, reinterpret_cast<const void *>(source), bytes);
 }
 CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr target, CUdeviceptr source, size_t bytes,
                               CUstream stream) {
   FAKE_ENTER("cuMemcpyDtoDAsync");
   if (!driver().isDeviceRange(target, bytes) || !driver().isDeviceRange(source, bytes))
     return driver().misuse("a copy outside of device memory");
-  object<Stream>(stream)->waiting.push_back([=] {
-    std::memcpy(reinterpret_cast<void *>(target), reinterpret_cast<const void *>(source), bytes);
-    return CUDA_SUCCESS;
-  });
-  return CUDA_SUCCESS;
+  return queueCopy(stream, reinterpret_cast<void *>(target), reinterpret_cast<const void *>(source),
+                   bytes);
 }
 CUresult cuMemsetD8Async(CUdeviceptr target, unsigned char value, size_t bytes, CUstream stream) {
   FAKE_ENTER("cuMemsetD8Async");
