@@ -86,57 +86,74 @@ static Items forWholeContexts(KernelEmitter &e, const Attention &op, int64_t row
 
 namespace {
 /// Attention blocks `base` to `base + 31`, one for each lane of every warp: how many items each
-/// has, which depends on the length of its context.
+/// has, which depends on the length of its context. Kept in shared memory, since registers are what
+/// attention lacks.
 class Lanes {
 public:
-  Lanes(KernelEmitter &e, const Attention &op, int64_t rows, Value base);
-  Value total;
+  Lanes(KernelEmitter &e, const Attention &op);
+  /// Returns the number of items.
+  Value fill(const Attention &op, int64_t rows, Value base);
   AttendItem find(Value index);
 
 private:
+  enum Field { first, count, firstPartition, chunks, begin, end, fields };
+  Value place(Field field, Value lane) {
+    return e.at(e.at(table, field * warpLanes * 4), e.mul(lane, e.c(4)));
+  }
+
   KernelEmitter &e;
   int64_t heads;
-  Value first, count, firstPartition, chunks; ///< of the lane's attention block
-  Value begin, end;                           ///< its items
+  Value table; ///< [field][lane]
 };
 } // namespace
 
-Lanes::Lanes(KernelEmitter &e, const Attention &op, int64_t rows, Value base)
-    : e(e), heads(op.type.getHeads()) {
+Lanes::Lanes(KernelEmitter &e, const Attention &op)
+    : e(e), heads(op.type.getHeads()), table(e.shared(fields * warpLanes * 4)) {}
+
+Value Lanes::fill(const Attention &op, int64_t rows, Value base) {
   Value block = e.add(base, e.lane), exists = e.less(block, e.blocks);
   block = e.minimum(block, e.sub(e.blocks, e.c(1)));
   Value positions = e.argsField(offsetof(kvasir_step_args, positions));
-  first = e.loadInt(e.argsField(offsetof(kvasir_step_args, block_token)), block);
-  count = e.loadInt(e.argsField(offsetof(kvasir_step_args, block_tokens)), block);
-  Value last = e.loadInt(positions, e.sub(e.add(first, count), e.c(1)));
-  Value firstEnd = e.add(e.loadInt(positions, first), e.c(1));
-  firstPartition = e.div(beginOf(e, op.type.getWindow(), firstEnd), e.c(partitionKeys));
+  Value own[fields];
+  own[first] = e.loadInt(e.argsField(offsetof(kvasir_step_args, block_token)), block);
+  own[count] = e.loadInt(e.argsField(offsetof(kvasir_step_args, block_tokens)), block);
+  Value last = e.loadInt(positions, e.sub(e.add(own[first], own[count]), e.c(1)));
+  Value firstEnd = e.add(e.loadInt(positions, own[first]), e.c(1));
+  own[firstPartition] = e.div(beginOf(e, op.type.getWindow(), firstEnd), e.c(partitionKeys));
   Value endPartition = e.add(e.div(last, e.c(partitionKeys)), e.c(1));
-  chunks = e.div(e.add(e.mul(count, e.c(op.group())), e.c(rows - 1)), e.c(rows));
-  Value items = e.mul(e.mul(chunks, e.c(heads)), e.sub(endPartition, firstPartition));
+  own[chunks] = e.div(e.add(e.mul(own[count], e.c(op.group())), e.c(rows - 1)), e.c(rows));
+  Value items = e.mul(e.mul(own[chunks], e.c(heads)), e.sub(endPartition, own[firstPartition]));
   items = e.select(exists, items, e.c(0));
-  end = items;
+  Value sum = items;
   for (int64_t distance = 1; distance < warpLanes; distance *= 2) {
-    Value before = e.shuffle(end, e.maximum(e.sub(e.lane, e.c(distance)), e.c(0)));
-    end = e.add(end, e.select(e.less(e.lane, e.c(distance)), e.c(0), before));
+    Value before = e.shuffle(sum, e.maximum(e.sub(e.lane, e.c(distance)), e.c(0)));
+    sum = e.add(sum, e.select(e.less(e.lane, e.c(distance)), e.c(0), before));
   }
-  begin = e.sub(end, items);
-  total = e.shuffle(end, e.c(warpLanes - 1));
+  own[begin] = e.sub(sum, items);
+  own[end] = sum;
+  e.barrier(); // whoever still reads what was there before
+  e.when(e.equal(e.warp, e.c(0)), [&] {
+    for (int64_t field = 0; field < fields; ++field)
+      e.store(own[field], place(Field(field), e.lane));
+  });
+  e.barrier();
+  return e.shuffle(sum, e.c(warpLanes - 1));
 }
 
 AttendItem Lanes::find(Value index) {
+  auto read = [&](Field field, Value lane) { return e.load(e.i32(), place(field, lane)); };
   // As many lanes as have all their items before it.
-  Value lane = e.select(e.less(index, end), e.c(0), e.c(1));
+  Value lane = e.select(e.less(index, read(end, e.lane)), e.c(0), e.c(1));
   for (int64_t mask = warpLanes / 2; mask > 0; mask /= 2)
     lane = e.add(lane, e.shuffleXor(lane, mask));
-  Value rest = e.sub(index, e.shuffle(begin, lane)), chunkCount = e.shuffle(chunks, lane);
+  Value rest = e.sub(index, read(begin, lane)), chunkCount = read(chunks, lane);
   AttendItem item;
-  item.first = e.shuffle(first, lane);
-  item.count = e.shuffle(count, lane);
+  item.first = read(first, lane);
+  item.count = read(count, lane);
   item.chunk = e.rem(rest, chunkCount);
   rest = e.div(rest, chunkCount);
   item.head = e.rem(rest, e.c(heads));
-  item.partition = e.add(e.shuffle(firstPartition, lane), e.div(rest, e.c(heads)));
+  item.partition = e.add(read(firstPartition, lane), e.div(rest, e.c(heads)));
   return item;
 }
 
@@ -144,9 +161,10 @@ Items cuda::forAttendItems(KernelEmitter &e, const Attention &op, int64_t rows,
                            llvm::function_ref<void(const AttendItem &)> body) {
   if (op.partitions == 0)
     return forWholeContexts(e, op, rows, body);
+  Lanes lanes(e, op);
   e.loop(e.c(0), e.blocks, warpLanes, [&](Value base) {
-    Lanes lanes(e, op, rows, base);
-    e.forItems(lanes.total, [&](Value index) { body(lanes.find(index)); });
+    Value total = lanes.fill(op, rows, base);
+    e.forItems(total, [&](Value index) { body(lanes.find(index)); });
   });
   int64_t chunks = llvm::divideCeil(KVASIR_BLOCK_TOKENS * op.group(), rows);
   return Items{0, 0, 0, op.type.getHeads() * chunks * op.partitions};

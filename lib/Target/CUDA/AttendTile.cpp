@@ -15,11 +15,10 @@ SmallVector<Value> TilesEmitter::loadWords(Value address, int64_t words) {
   return list;
 }
 
-/// Entries of the cache that lie one after the other, in pairs.
-SmallVector<Value> TilesEmitter::loadPairs(Value address, int64_t values) {
-  SmallVector<Value> words = loadWords(address, values * bytes / 4);
+/// Entries of the cache as pairs of the operands' type.
+SmallVector<Value> TilesEmitter::pairsOf(ArrayRef<Value> words) {
   if (!type.isQuantized())
-    return words;
+    return SmallVector<Value>(words);
   SmallVector<Value> pairs;
   for (Value word : words) {
     // 2^23 + 128 + code is the bits of 2^23 with the code, its sign turned over, in the lowest
@@ -50,48 +49,111 @@ SmallVector<Value> TilesEmitter::loadScales(Value address) {
   return scales;
 }
 
-/// Scores of 16 rows and 64 keys, unscaled: [8][4] results. Column n of result 4 k + j is key
-/// 32 k + 8 (n / 2) + 2 j + n % 2, so that a lane's 8 columns of 32 keys are 8 q .. 8 q + 7.
-SmallVector<Fragment> TilesEmitter::emitScores(Value keys) {
-  SmallVector<Fragment> scores(8, Fragment(4, e.f(0)));
-  Value pairs = e.shiftRight(g(), 1), key = e.add(e.shiftLeft(pairs, 3), e.andBits(g(), 1));
-  Value own = e.at(keys, e.mul(key, e.c(size * bytes)));
-  for (int64_t dims = 0; dims < size; dims += 32) {
-    bool wide = dims + 32 <= size;
-    Value column = e.at(own, e.add(e.c(dims * bytes), e.mul(q(), e.c((wide ? 8 : 4) * bytes))));
-    SmallVector<Fragment> a;
-    for (int64_t step = 0; step < (wide ? 2 : 1); ++step) {
-      Value from = e.at(queries, (dims / 16 + step) * warpLanes * 16);
-      a.push_back(Fragment(loadWords(e.at(from, e.mul(e.lane, e.c(16))), 4)));
-    }
-    for (int64_t n = 0; n < 8; ++n) {
-      int64_t first = n / 4 * 32 + n % 4 * 2;
-      SmallVector<Value> words = loadPairs(e.at(column, first * size * bytes), wide ? 8 : 4);
-      for (size_t step = 0; step < a.size(); ++step)
-        scores[n] = emitMma(e, element, a[step], {words[2 * step], words[2 * step + 1]}, scores[n]);
-    }
+/// The lane's entries of the key of score `n` in the `columns` (32 or 16) columns at `keys`.
+SmallVector<Value> TilesEmitter::loadKey(Value keys, int64_t n, int64_t columns) {
+  Value own = e.at(keys, e.mul(q(), e.c(columns / 4 * bytes)));
+  return loadWords(e.at(own, (n / 4 * 32 + n % 4 * 2) * size * bytes), columns / 4 * bytes / 4);
+}
+
+/// Of all 8 keys: [8][words].
+SmallVector<Value> TilesEmitter::loadKeys(Value keys, int64_t columns) {
+  SmallVector<Value> words;
+  for (int64_t n = 0; n < 8; ++n)
+    llvm::append_range(words, loadKey(keys, n, columns));
+  return words;
+}
+
+/// `state`: scores, then words of keys of `columns` columns. Adds the products with the queries'
+/// operands A at `from` to the scores; entries of the next 32 columns, if there is a `next`, take
+/// the place of those that were multiplied.
+SmallVector<Value> TilesEmitter::multiplyKeys(Value from, int64_t columns, ValueRange state,
+                                              Value next) {
+  SmallVector<Fragment> a;
+  for (int64_t step = 0; step < columns / 16; ++step) {
+    Value own = e.at(e.at(from, step * warpLanes * 16), e.mul(e.lane, e.c(16)));
+    a.push_back(Fragment(loadWords(own, 4)));
   }
+  SmallVector<Value> scores, ahead;
+  ValueRange words = state.drop_front(scoreCount);
+  size_t each = words.size() / 8;
+  for (int64_t n = 0; n < 8; ++n) {
+    SmallVector<Value> pairs = pairsOf(SmallVector<Value>(words.slice(n * each, each)));
+    Fragment score(state.slice(4 * n, 4));
+    for (size_t step = 0; step < a.size(); ++step)
+      score = emitMma(e, element, a[step], {pairs[2 * step], pairs[2 * step + 1]}, score);
+    llvm::append_range(scores, score);
+    if (!next)
+      continue;
+    llvm::append_range(ahead, loadKey(next, n, 32));
+    if (n % 2)
+      e.syncWarp(); // loads do not move across: ptxas would have all of them wait in registers
+  }
+  llvm::append_range(scores, ahead);
   return scores;
 }
 
-/// Whether row g or g + 8 sees the key of column j of score n.
-Value TilesEmitter::isSeen(int64_t row, Value start, int64_t n, int64_t j) {
+/// Scores of 16 rows and 64 keys, unscaled: [8][4] results. Column n of result 4 k + j is key
+/// 32 k + 8 (n / 2) + 2 j + n % 2, so that a lane's 8 columns of 32 keys are 8 q .. 8 q + 7.
+/// A loop over 32 columns at a time, whose keys are loaded while those before are multiplied.
+SmallVector<Fragment> TilesEmitter::emitScores(Value keys) {
+  Value key = e.add(e.shiftLeft(e.shiftRight(g(), 1), 3), e.andBits(g(), 1));
+  Value own = e.at(keys, e.mul(key, e.c(size * bytes)));
+  int64_t wide = size / 32;
+  auto columns = [&](Value i) { return e.at(own, e.mul(i, e.c(32 * bytes))); };
+  auto operands = [&](Value i) { return e.at(queries, e.mul(i, e.c(2 * warpLanes * 16))); };
+  SmallVector<Value> state(scoreCount, e.f(0));
+  if (wide > 0) {
+    llvm::append_range(state, loadKeys(own, 32));
+    // Where LLVM knows that there is one round there is no loop, and all loads are made at once.
+    Value rounds = e.shuffle(e.c(wide), e.lane);
+    state = e.fold(e.c(1), rounds, 1, state, [&](Value i, ValueRange before) {
+      prefetchKeys(keys, e.add(i, e.c(1)));
+      return multiplyKeys(operands(e.sub(i, e.c(1))), 32, before, columns(i));
+    });
+  }
+  SmallVector<Value> rest;
+  if (size % 32)
+    rest = loadKeys(columns(e.c(wide)), 16);
+  if (wide > 0)
+    state = multiplyKeys(operands(e.c(wide - 1)), 32, state, Value());
+  if (size % 32) {
+    llvm::append_range(state, rest);
+    state = multiplyKeys(operands(e.c(wide)), 16, state, Value());
+  }
+  SmallVector<Fragment> scores;
+  for (int64_t n = 0; n < 8; ++n)
+    scores.emplace_back(state.begin() + 4 * n, state.begin() + 4 * n + 4);
+  return scores;
+}
+
+/// What row `row` of the chunk sees of a tile.
+KeyRange TilesEmitter::keysOf(Value row, Value start) {
+  Value from = type.getWindow() ? e.load(e.i32(), entry(rowBegins, row)) : e.c(0);
+  return {e.sub(from, start), e.sub(e.load(e.i32(), entry(rowEnds, row)), start)};
+}
+
+/// What some row sees of a tile.
+KeyRange TilesEmitter::keysOfAny(Value start) {
+  return {e.sub(bound(beginKey), start), e.sub(bound(endKey), start)};
+}
+
+/// Whether the key of column j of score n is one of `keys`.
+Value TilesEmitter::isSeen(const KeyRange &keys, int64_t n, int64_t j) {
   Value key = e.add(e.mul(q(), e.c(8)), e.c(n / 4 * 32 + n % 4 * 2 + j));
-  Value above =
-      arith::CmpIOp::create(e.b, arith::CmpIPredicate::sge, key, e.sub(rowBegins[row], start));
-  return arith::AndIOp::create(e.b, above, e.less(key, e.sub(rowEnds[row], start)));
+  Value above = arith::CmpIOp::create(e.b, arith::CmpIPredicate::sge, key, keys.from);
+  return arith::AndIOp::create(e.b, above, e.less(key, keys.to));
 }
 
 /// Scores of a row become what the softmax is of, -inf where a key is not seen.
 void TilesEmitter::maskScores(SmallVector<Fragment> &scores, int64_t row, Value start,
                               ArrayRef<Value> keyScales, Value &most) {
+  KeyRange keys = keysOf(e.add(g(), e.c(8 * row)), start);
   for (int64_t n = 0; n < 8; ++n)
     for (int64_t j = 0; j < 2; ++j) {
       Value &score = scores[n][2 * row + j];
       if (!keyScales.empty())
         score = e.fmul(score, keyScales[2 * n + j]);
-      score =
-          e.select(isSeen(row, start, n, j), e.fmul(score, e.f(op.scale)), e.f(negativeInfinity));
+      score = e.select(isSeen(keys, n, j), e.fmul(score, e.f(op.scale)), e.f(negativeInfinity));
       most = e.fmax(most, score);
     }
   for (int64_t mask : {1, 2})
@@ -128,23 +190,26 @@ SmallVector<Value> TilesEmitter::emitSoftmax(SmallVector<Fragment> &scores, cons
 /// anything.
 void TilesEmitter::scaleWeights(SmallVector<Fragment> &weights, const Tile &tile) {
   SmallVector<Value> scales = loadScales(e.at(tile.page, type.getValueScalesOffset()));
-  for (int64_t i = 0; i < 2; ++i)
+  for (int64_t i = 0; i < 2; ++i) {
+    KeyRange keys = keysOf(e.add(g(), e.c(8 * i)), tile.start);
     for (int64_t n = 0; n < 8; ++n)
       for (int64_t j = 0; j < 2; ++j) {
         Value &weight = weights[n][2 * i + j];
-        weight = e.select(isSeen(i, tile.start, n, j), e.fmul(weight, scales[2 * n + j]), e.f(0));
+        weight = e.select(isSeen(keys, n, j), e.fmul(weight, scales[2 * n + j]), e.f(0));
       }
+  }
 }
 
-/// Masks of four pairs of values, of keys `first` and up: those from `from` to `to` are kept.
-SmallVector<Value> TilesEmitter::masksOf(Value first, Value from, Value to) {
+/// Masks of four pairs of values, of keys `first` and up: those of `keys` are kept.
+SmallVector<Value> TilesEmitter::masksOf(Value first, const KeyRange &keys) {
   SmallVector<Value> masks;
   for (int64_t i = 0; i < 4; ++i) {
     Value mask;
     for (int64_t j = 0; j < 2; ++j) {
       Value key = e.add(first, e.c(2 * i + j));
-      Value outside = arith::OrIOp::create(
-          e.b, e.less(key, from), arith::CmpIOp::create(e.b, arith::CmpIPredicate::sge, key, to));
+      Value outside =
+          arith::OrIOp::create(e.b, e.less(key, keys.from),
+                               arith::CmpIOp::create(e.b, arith::CmpIPredicate::sge, key, keys.to));
       Value bits = e.select(outside, e.c(0), e.integer(e.i32(), j ? -65536 : 65535));
       mask = mask ? e.orBits(mask, bits) : bits;
     }
@@ -163,27 +228,52 @@ Fragment TilesEmitter::weightsOf(ArrayRef<Fragment> weights, int64_t step) {
           roundPair(e, element, right[0], right[1]), roundPair(e, element, right[2], right[3])};
 }
 
-/// Weights times values, of part `part` of the columns. Values of keys that no row sees are not
-/// looked at: they may be anything.
-SmallVector<Value> TilesEmitter::emitOutputs(const Tile &tile, int64_t part) {
-  SmallVector<Value> outputs(width / 8 * 4, e.f(0));
-  Value own = valuesOfLane(tile, part);
-  for (int64_t half = 0; half < 2; ++half) {
-    SmallVector<Value> masks;
-    if (!type.isQuantized()) // codes are finite, whatever a page holds
-      masks = masksOf(keyOfHalf(half), e.sub(beginKey, tile.start), e.sub(endKey, tile.start));
-    for (int64_t n = 0; n < width / 8; ++n) {
-      SmallVector<Value> words = loadPairs(e.at(own, (n * 8 * tileKeys + half * 32) * bytes), 8);
-      for (size_t i = 0; i < masks.size(); ++i)
-        words[i] = arith::AndIOp::create(e.b, words[i], masks[i]);
-      Fragment sum(outputs.begin() + 4 * n, outputs.begin() + 4 * n + 4);
-      for (int64_t step = 0; step < 2; ++step)
-        sum = emitMma(e, element, tile.weights[2 * half + step],
-                      {words[2 * step], words[2 * step + 1]}, sum);
-      llvm::copy(sum, outputs.begin() + 4 * n);
-    }
+/// Weights times values, of part `part` of the columns, to the warp's partial sums. Values of keys
+/// that no row sees are not looked at: they may be anything.
+void TilesEmitter::emitOutputs(const Tile &tile, int64_t part) {
+  Value own = valuesOfLane(tile, part), sums = partialsOfLane();
+  SmallVector<Value> masks[2];
+  if (!type.isQuantized()) { // codes are finite, whatever a page holds
+    KeyRange keys = keysOfAny(tile.start);
+    for (int64_t half = 0; half < 2; ++half)
+      masks[half] = masksOf(keyOfHalf(half), keys);
   }
-  return outputs;
+  for (int64_t n = 0; n < width / 8; ++n) {
+    if (n && n % 4 == 0)
+      e.syncWarp(); // as above
+    Fragment sum = emitColumns(tile, e.at(own, n * 8 * tileKeys * bytes), masks);
+    for (int64_t i = 0; i < 2; ++i)
+      storePair(sum[2 * i], sum[2 * i + 1], e.at(sums, (i * 8 * stride() + n * 8) * 4));
+  }
+}
+
+/// Weights times 8 columns of values, under the masks of both halves of the tile.
+Fragment TilesEmitter::emitColumns(const Tile &tile, Value values,
+                                   ArrayRef<SmallVector<Value>> masks) {
+  Fragment sum(4, e.f(0));
+  for (int64_t half = 0; half < 2; ++half) {
+    SmallVector<Value> words = loadWords(e.at(values, half * 32 * bytes), 8 * bytes / 4);
+    for (size_t i = 0; i < masks[half].size(); ++i)
+      words[i] = arith::AndIOp::create(e.b, words[i], masks[half][i]);
+    words = pairsOf(words);
+    for (int64_t step = 0; step < 2; ++step)
+      sum = emitMma(e, element, tile.weights[2 * half + step],
+                    {words[2 * step], words[2 * step + 1]}, sum);
+  }
+  return sum;
+}
+
+/// Where the lane's sums of row g lie, the first two columns of the part.
+Value TilesEmitter::partialsOfLane() {
+  Value own = e.at(partials, e.mul(e.warp, e.c(blockRows * stride() * 4)));
+  return e.at(own, e.mul(e.add(e.mul(g(), e.c(stride())), e.shiftLeft(q(), 1)), e.c(4)));
+}
+
+void TilesEmitter::storePair(Value left, Value right, Value to) {
+  Value pair = LLVM::PoisonOp::create(e.b, e.vec(2));
+  pair = LLVM::InsertElementOp::create(e.b, pair, left, e.c(0));
+  pair = LLVM::InsertElementOp::create(e.b, pair, right, e.c(1));
+  e.store(pair, to, 8);
 }
 
 /// The lane's values of the first 8 columns of a part: of column g, keys 8 q and up.
@@ -195,17 +285,18 @@ Value TilesEmitter::valuesOfLane(const Tile &tile, int64_t part) {
 
 /// Whether some row sees a key of the tile that another does not see.
 Value TilesEmitter::isSeenInParts(Value start) {
-  Value late = e.less(endAll, e.minimum(endKey, e.add(start, e.c(tileKeys))));
+  Value late = e.less(bound(endAll), e.minimum(bound(endKey), e.add(start, e.c(tileKeys))));
   if (!type.getWindow())
     return late;
-  return arith::OrIOp::create(e.b, late, e.less(e.maximum(beginKey, start), beginAll));
+  Value early = e.less(e.maximum(bound(beginKey), start), bound(beginAll));
+  return arith::OrIOp::create(e.b, late, early);
 }
 
 /// In every lane of the warp: whether a value that some row sees is infinite or NaN.
 Value TilesEmitter::hasNonFinite(const Tile &tile) {
   // Of each column of 64 values a lane has the same 8: column by column, 4 at a time.
   Value keys = e.shiftLeft(e.andBits(e.lane, 7), 3);
-  SmallVector<Value> masks = masksOf(keys, e.sub(beginKey, tile.start), e.sub(endKey, tile.start));
+  SmallVector<Value> masks = masksOf(keys, keysOfAny(tile.start));
   Value own = e.at(e.at(tile.page, type.getValuesOffset()), e.shiftLeft(e.lane, 4));
   int64_t exponent = element.isF16() ? 0x7c00 : 0x7f80;
   Value found = e.fold(e.c(0), e.c(size * tileKeys * 2), warpLanes * 16, {e.c(0)},
@@ -228,64 +319,75 @@ Value TilesEmitter::hasNonFinite(const Tile &tile) {
 /// The same sums, one row after the other, without the values of keys that the row does not see:
 /// 0 times infinity is NaN. What a lane has of a row depends on that row's weights and on nothing
 /// else of the operand, so rows whose values are finite keep their bits.
-SmallVector<Value> TilesEmitter::emitOutputsByRow(const Tile &tile, int64_t part) {
-  Value all = valuesOfLane(tile, part);
-  SmallVector<Value> none(width / 8 * 4, e.f(0));
-  return e.fold(e.c(0), e.c(blockRows), 1, none, [&](Value row, ValueRange before) {
-    // The lanes that have the row say what it sees.
-    Value low = e.less(row, e.c(8)), lane = e.shiftLeft(e.andBits(row, 7), 2);
-    Value from = e.shuffle(e.select(low, rowBegins[0], rowBegins[1]), lane);
-    Value to = e.shuffle(e.select(low, rowEnds[0], rowEnds[1]), lane);
+void TilesEmitter::emitOutputsByRow(const Tile &tile, int64_t part) {
+  Value all = valuesOfLane(tile, part), sums = partialsOfLane();
+  e.loop(e.c(0), e.c(blockRows), 1, [&](Value row) {
+    Value low = e.less(row, e.c(8));
+    KeyRange keys = keysOf(row, tile.start);
     // LLVM must not know that the rows' values are the same: it would keep all in registers.
-    Value own = e.at(all, e.shuffle(e.c(0), lane));
-    SmallVector<Value> masks[2], next;
+    Value own = e.at(all, e.shuffle(e.c(0), row));
+    SmallVector<Value> masks[2];
     for (int64_t half = 0; half < 2; ++half)
-      masks[half] = masksOf(keyOfHalf(half), e.sub(from, tile.start), e.sub(to, tile.start));
+      masks[half] = masksOf(keyOfHalf(half), keys);
+    Value mine = e.equal(e.andBits(row, 7), g());
+    Value ofRow = e.at(sums, e.select(low, e.c(0), e.c(8 * stride() * 4)));
     for (int64_t n = 0; n < width / 8; ++n) {
-      // Loads do not move across: ptxas would have all of them wait in registers.
-      NVVM::SyncWarpOp::create(e.b, e.integer(e.i32(), -1));
-      Fragment sum(4, e.f(0));
-      for (int64_t half = 0; half < 2; ++half) {
-        SmallVector<Value> words = loadWords(e.at(own, (n * 8 * tileKeys + half * 32) * 2), 4);
-        for (int64_t i = 0; i < 4; ++i)
-          words[i] = arith::AndIOp::create(e.b, words[i], masks[half][i]);
-        for (int64_t step = 0; step < 2; ++step)
-          sum = emitMma(e, element, tile.weights[2 * half + step],
-                        {words[2 * step], words[2 * step + 1]}, sum);
-      }
-      for (int64_t i = 0; i < 4; ++i) {
-        Value mine = e.equal(row, e.add(g(), e.c(i / 2 * 8)));
-        next.push_back(e.select(mine, sum[i], before[4 * n + i]));
-      }
+      e.syncWarp(); // as above
+      Fragment sum = emitColumns(tile, e.at(own, n * 8 * tileKeys * bytes), masks);
+      Value left = e.select(low, sum[0], sum[2]), right = e.select(low, sum[1], sum[3]);
+      e.when(mine, [&] { storePair(left, right, e.at(ofRow, n * 8 * 4)); });
     }
-    return next;
   });
 }
 
-/// Sums of part `part` of the columns, in which nothing has a part that a row does not see.
-SmallVector<Value> TilesEmitter::emitPart(const Tile &tile, int64_t part) {
-  auto zeros = [&] { return SmallVector<Value>(width / 8 * 4, e.f(0)); };
-  auto ordinary = [&] { return emitOutputs(tile, part); };
-  auto byRow = [&] { return emitOutputsByRow(tile, part); };
-  return e.choose(
-      tile.inside,
-      [&] { return type.isQuantized() ? ordinary() : e.choose(tile.bad, byRow, ordinary); }, zeros);
+/// Partial sums of the warp, of part `part` of the columns, in which nothing has a part that a row
+/// does not see.
+void TilesEmitter::emitPart(const Tile &tile, int64_t part) {
+  auto ordinary = [&] { emitOutputs(tile, part); };
+  auto inside = [&] {
+    if (part + 1 < parts)
+      prefetchValues(tile.page, part + 1);
+    if (type.isQuantized())
+      return ordinary();
+    e.either(tile.bad, [&] { emitOutputsByRow(tile, part); }, ordinary);
+  };
+  auto outside = [&] {
+    Value sums = partialsOfLane();
+    for (int64_t n = 0; n < width / 8; ++n)
+      for (int64_t i = 0; i < 2; ++i)
+        storePair(e.f(0), e.f(0), e.at(sums, (i * 8 * stride() + n * 8) * 4));
+  };
+  e.either(tile.inside, inside, outside);
 }
 
-/// Asks for all keys and values of the head at once: values come while keys are multiplied, with no
-/// register waiting for them. (LLVM has the instruction from sm_90 on.)
-void TilesEmitter::prefetchHead(Value head) {
+/// Asks the second-level cache for the line at `address`: no register waits for it. (LLVM has the
+/// instruction from sm_90 on.)
+void TilesEmitter::prefetch(Value address) {
   if (e.architecture.number < 90)
     return;
-  constexpr int64_t line = 128;
-  int64_t last = type.getHeadBytes() - line;
-  for (int64_t from = 0; from <= last; from += warpLanes * line) {
-    Value offset = e.add(e.c(from), e.mul(e.lane, e.c(line)));
-    if (from + (warpLanes - 1) * line > last)
-      offset = e.minimum(offset, e.c(last));
-    auto level = NVVM::PrefetchCacheLevelAttr::get(e.b.getContext(), NVVM::PrefetchCacheLevel::L2);
-    NVVM::PrefetchOp::create(e.b, level, /*evictPriority=*/nullptr, e.at(head, offset),
-                             /*predicate=*/Value(), /*tensormap=*/nullptr);
+  auto level = NVVM::PrefetchCacheLevelAttr::get(e.b.getContext(), NVVM::PrefetchCacheLevel::L2);
+  NVVM::PrefetchOp::create(e.b, level, /*evictPriority=*/nullptr, address,
+                           /*predicate=*/Value(), /*tensormap=*/nullptr);
+}
+
+/// Half of the keys' lines, the `unit`-th: lines of all keys one after the other, 32 keys at once.
+void TilesEmitter::prefetchKeys(Value keys, Value unit) {
+  int64_t row = size * bytes, columns = llvm::divideCeil(row, lineBytes);
+  unit = e.minimum(unit, e.c(2 * columns - 1));
+  Value key = e.add(e.mul(e.andBits(unit, 1), e.c(warpLanes)), e.lane);
+  Value column = e.mul(e.shiftRight(unit, 1), e.c(lineBytes));
+  // The last line of a row may be a short one.
+  column = e.minimum(column, e.c(row - 1));
+  prefetch(e.at(keys, e.add(e.mul(key, e.c(row)), column)));
+}
+
+/// All values of a part.
+void TilesEmitter::prefetchValues(Value page, int64_t part) {
+  int64_t all = width * tileKeys * bytes;
+  Value values = e.at(page, type.getValuesOffset() + part * all);
+  for (int64_t from = 0; from < all; from += warpLanes * lineBytes) {
+    Value offset = e.add(e.c(from), e.mul(e.lane, e.c(lineBytes)));
+    prefetch(e.at(values, e.minimum(offset, e.c(all - 1))));
   }
 }
 
@@ -300,8 +402,10 @@ Tile TilesEmitter::emitTile(Value index) {
   tile.start = e.mul(index, e.c(tileKeys));
   Value no = e.integer(e.b.getI1Type(), 0);
   auto emit = [&] {
-    prefetchHead(tile.page);
+    for (int64_t unit = 0; unit < 2; ++unit)
+      prefetchKeys(tile.page, e.c(unit));
     SmallVector<Fragment> scores = emitScores(tile.page);
+    prefetchValues(tile.page, 0);
     SmallVector<Value> all = emitSoftmax(scores, tile);
     for (int64_t step = 0; step < 4; ++step)
       llvm::append_range(all, weightsOf(scores, step));

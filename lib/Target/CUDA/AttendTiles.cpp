@@ -17,9 +17,12 @@ FailureOr<Items> TilesEmitter::emit() {
   queries = e.shared(size / 16 * warpLanes * 16);
   for (Value *array : {&tileMaxima, &tileSums, &tileFactors})
     *array = e.shared(blockWarps * blockRows * 4);
-  for (Value *array : {&passMaxima, &passSums, &maxima, &sums, &oldFactors, &passFactors})
+  for (Value *array : {&passMaxima, &passSums, &maxima, &sums, &oldFactors, &passFactors, &rowEnds})
     *array = e.shared(blockRows * 4);
-  partials = e.shared(blockWarps * blockRows * (width + 8) * 4);
+  if (type.getWindow())
+    rowBegins = e.shared(blockRows * 4);
+  seen = e.shared(boundCount * 4);
+  partials = e.shared(blockWarps * blockRows * stride() * 4);
   return forAttendItems(e, op, blockRows, [&](const AttendItem &item) { emitItem(item); });
 }
 
@@ -31,41 +34,55 @@ FailureOr<Items> TilesEmitter::emit() {
 void TilesEmitter::setRows(const AttendItem &chosen) {
   item = chosen;
   itemRows = e.mul(item.count, e.c(group));
-  Value positions = e.argsField(offsetof(kvasir_step_args, positions));
   for (int64_t i = 0; i < 2; ++i) {
-    Value row = e.add(e.mul(item.chunk, e.c(blockRows)), e.add(g(), e.c(8 * i)));
-    Value exists = e.less(row, itemRows);
-    row = e.minimum(row, e.sub(itemRows, e.c(1)));
+    Value row = e.minimum(e.add(firstRow(), e.add(g(), e.c(8 * i))), e.sub(itemRows, e.c(1)));
     rowTokens[i] = e.add(item.first, e.div(row, e.c(group)));
     rowHeads[i] = e.add(e.mul(item.head, e.c(group)), e.rem(row, e.c(group)));
-    Value end = e.add(e.loadInt(positions, rowTokens[i]), e.c(1));
-    rowEnds[i] = e.select(exists, end, e.c(0)); // a row that is not there sees nothing
-    rowBegins[i] = e.select(exists, beginOf(e, type.getWindow(), end), e.c(0));
   }
   // Positions ascend, so the chunk's first row begins first and its last ends last.
-  Value firstRow = e.mul(item.chunk, e.c(blockRows));
-  Value lastRow = e.sub(e.minimum(e.add(firstRow, e.c(blockRows)), itemRows), e.c(1));
-  Value firstToken = e.add(item.first, e.div(firstRow, e.c(group)));
-  Value lastToken = e.add(item.first, e.div(lastRow, e.c(group)));
-  endAll = e.add(e.loadInt(positions, firstToken), e.c(1));
-  endKey = e.add(e.loadInt(positions, lastToken), e.c(1));
-  beginKey = beginOf(e, type.getWindow(), endAll);
-  beginAll = beginOf(e, type.getWindow(), endKey);
-  firstTile = e.div(beginKey, e.c(tileKeys));
-  endTile = e.div(e.add(endKey, e.c(tileKeys - 1)), e.c(tileKeys));
+  Value lastRow = e.sub(e.minimum(e.add(firstRow(), e.c(blockRows)), itemRows), e.c(1));
+  Value first = endOf(firstRow()), last = endOf(lastRow);
+  bounds[beginKey] = beginOf(e, type.getWindow(), first);
+  bounds[beginAll] = beginOf(e, type.getWindow(), last);
+  bounds[endAll] = first;
+  bounds[endKey] = last;
+  firstTile = e.div(bounds[beginKey], e.c(tileKeys));
+  endTile = e.div(e.add(last, e.c(tileKeys - 1)), e.c(tileKeys));
+}
+
+/// The first key that row `row` of the item does not see.
+Value TilesEmitter::endOf(Value row) {
+  Value token = e.add(item.first, e.div(row, e.c(group)));
+  return e.add(e.loadInt(e.argsField(offsetof(kvasir_step_args, positions)), token), e.c(1));
+}
+
+/// What each row sees, a thread for each; nothing, if it is not there. And what all see.
+void TilesEmitter::storeRows() {
+  e.when(e.less(e.thread, e.c(blockRows)), [&] {
+    Value row = e.add(firstRow(), e.thread), exists = e.less(row, itemRows);
+    Value end = endOf(e.minimum(row, e.sub(itemRows, e.c(1))));
+    e.store(e.select(exists, end, e.c(0)), entry(rowEnds, e.thread));
+    if (type.getWindow())
+      e.store(e.select(exists, beginOf(e, type.getWindow(), end), e.c(0)),
+              entry(rowBegins, e.thread));
+    e.store(e.f(negativeInfinity), entry(maxima, e.thread));
+    e.store(e.f(0), entry(sums, e.thread));
+  });
+  e.when(e.equal(e.thread, e.c(0)), [&] {
+    for (int64_t i = 0; i < boundCount; ++i)
+      e.store(bounds[i], e.at(seen, i * 4));
+  });
 }
 
 void TilesEmitter::emitItem(const AttendItem &chosen) {
+  KernelEmitter::FreshThread fresh(e);
   setRows(chosen);
   Value request = e.loadInt(e.argsField(offsetof(kvasir_step_args, token_request)), item.first);
   table = e.tableOf(request);
   cache = e.at(e.operand(op.cache), e.mul(item.head, e.c(type.getHeadBytes())));
   e.barrier(); // whoever still reads the item before
   storeQueries();
-  e.when(e.less(e.thread, e.c(blockRows)), [&] {
-    e.store(e.f(negativeInfinity), entry(maxima, e.thread));
-    e.store(e.f(0), entry(sums, e.thread));
-  });
+  storeRows();
   e.barrier();
   if (item.partition)
     return writePass(item.partition);
@@ -80,27 +97,29 @@ void TilesEmitter::emitItem(const AttendItem &chosen) {
 /// Queries as operands A: one instruction's by a warp. Of 32 columns, a lane has 8 q .. 8 q + 7,
 /// the first four in the first instruction; of the last 16, 4 q .. 4 q + 3.
 void TilesEmitter::storeQueries() {
-  for (int64_t dims = 0; dims < size; dims += 32) {
-    bool wide = dims + 32 <= size;
-    for (int64_t step = 0; step < (wide ? 2 : 1); ++step) {
-      int64_t index = dims / 16 + step;
-      e.when(e.equal(e.warp, e.c(index % blockWarps)), [&] {
-        Fragment a = queryOf(dims, step, wide);
-        Value words = LLVM::PoisonOp::create(e.b, e.vec(4, e.i32()));
-        for (int64_t i = 0; i < 4; ++i)
-          words = LLVM::InsertElementOp::create(e.b, words, a[i], e.c(i));
-        Value to = e.at(queries, index * warpLanes * 16);
-        e.store(words, e.at(to, e.mul(e.lane, e.c(16))), 16);
-      });
-    }
-  }
+  auto store = [&](Value index, bool wide) {
+    Fragment a = queryOf(index, wide);
+    Value words = LLVM::PoisonOp::create(e.b, e.vec(4, e.i32()));
+    for (int64_t i = 0; i < 4; ++i)
+      words = LLVM::InsertElementOp::create(e.b, words, a[i], e.c(i));
+    Value to = e.add(e.mul(index, e.c(warpLanes)), e.lane);
+    e.store(words, e.at(queries, e.mul(to, e.c(16))), 16);
+  };
+  int64_t wide = size / 32 * 2;
+  e.loop(e.warp, e.c(wide), blockWarps, [&](Value index) { store(index, /*wide=*/true); });
+  if (size % 32)
+    e.when(e.equal(e.warp, e.c(wide % blockWarps)), [&] { store(e.c(wide), /*wide=*/false); });
 }
 
-Fragment TilesEmitter::queryOf(int64_t dims, int64_t step, bool wide) {
+Fragment TilesEmitter::queryOf(Value index, bool wide) {
+  // The first of the 16 or 32 columns; then the lane's.
+  Value first = wide ? e.mul(e.shiftRight(index, 1), e.c(32)) : e.mul(index, e.c(16));
+  if (wide)
+    first = e.add(first, e.mul(e.andBits(index, 1), e.c(4)));
+  first = e.add(first, e.mul(q(), e.c(wide ? 8 : 4)));
   Fragment rows[2];
   for (int64_t i = 0; i < 2; ++i) {
-    Value column = e.add(e.mul(rowHeads[i], e.c(size)), e.c(dims + 4 * step));
-    column = e.add(column, e.mul(q(), e.c(wide ? 8 : 4)));
+    Value column = e.add(e.mul(rowHeads[i], e.c(size)), first);
     Value from = entry(e.rowAddress(op.q, rowTokens[i]), column);
     Value four = e.load(e.vec(4), from, 16);
     SmallVector<Value> values;
@@ -163,20 +182,15 @@ void TilesEmitter::emitPass(Value pass,
   e.barrier();
   emitFactors();
 
-  int64_t stride = width + 8; // rows in other banks
-  Value own = e.at(partials, e.mul(e.warp, e.c(blockRows * stride * 4)));
-  own = e.at(own, e.mul(e.add(e.mul(g(), e.c(stride)), e.shiftLeft(q(), 1)), e.c(4)));
   for (int64_t part = 0; part < parts; ++part) {
-    SmallVector<Value> outputs = emitPart(tile, part);
-    for (int64_t n = 0; n < width / 8; ++n)
-      for (int64_t i = 0; i < 4; ++i)
-        e.store(outputs[n * 4 + i], e.at(own, (i / 2 * 8 * stride + n * 8 + i % 2) * 4));
+    KernelEmitter::FreshThread fresh(e);
+    emitPart(tile, part);
     e.barrier();
     for (int64_t n = 0; n < outputsOfThread(); ++n) {
       Value output = outputOf(n), row = rowOf(output), column = e.rem(output, e.c(width));
-      Value from = entry(partials, e.add(e.mul(row, e.c(stride)), column)), sum = e.f(0);
+      Value from = entry(partials, e.add(e.mul(row, e.c(stride())), column)), sum = e.f(0);
       for (int64_t w = 0; w < blockWarps; ++w)
-        sum = e.fma(e.load(e.f32(), e.at(from, w * blockRows * stride * 4)),
+        sum = e.fma(e.load(e.f32(), e.at(from, w * blockRows * stride() * 4)),
                     e.load(e.f32(), entry(e.at(tileFactors, w * blockRows * 4), row)), sum);
       take(part, n, sum);
     }
@@ -200,15 +214,14 @@ SmallVector<Value> TilesEmitter::foldPass(Value pass, ValueRange totals) {
 
 /// The pass is a partition of its own.
 void TilesEmitter::writePass(Value pass) {
-  Value firstRow = e.mul(item.chunk, e.c(blockRows));
   emitPass(pass, [&](int64_t part, int64_t n, Value sum) {
     Value output = outputOf(n), column = e.rem(output, e.c(width));
-    PartitionPlace place = partitionPlace(e, op, item, e.add(firstRow, rowOf(output)));
+    PartitionPlace place = partitionPlace(e, op, item, e.add(firstRow(), rowOf(output)));
     Value wanted = arith::AndIOp::create(e.b, place.wanted, e.less(output, e.c(blockRows * width)));
     e.when(wanted, [&] { e.store(sum, e.at(entry(place.sums, column), part * width * 4)); });
   });
   Value row = e.minimum(e.thread, e.c(blockRows - 1));
-  PartitionPlace place = partitionPlace(e, op, item, e.add(firstRow, row));
+  PartitionPlace place = partitionPlace(e, op, item, e.add(firstRow(), row));
   Value wanted = arith::AndIOp::create(e.b, place.wanted, e.less(e.thread, e.c(blockRows)));
   e.when(wanted, [&] {
     e.store(e.load(e.f32(), entry(passMaxima, row)), place.pair);
@@ -220,7 +233,7 @@ void TilesEmitter::writeTotals(ValueRange totals) {
   for (int64_t part = 0; part < parts; ++part)
     for (int64_t n = 0; n < outputsOfThread(); ++n) {
       Value output = outputOf(n), inChunk = rowOf(output);
-      Value row = e.add(e.mul(item.chunk, e.c(blockRows)), inChunk);
+      Value row = e.add(firstRow(), inChunk);
       Value wanted =
           arith::AndIOp::create(e.b, e.less(output, e.c(blockRows * width)), e.less(row, itemRows));
       e.when(wanted, [&] {

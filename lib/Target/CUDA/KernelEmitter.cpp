@@ -39,6 +39,19 @@ KernelEmitter::KernelEmitter(ImplicitLocOpBuilder &b, step::PhaseOp phase, LLVM:
 // Threads
 //===----------------------------------------------------------------------===//
 
+KernelEmitter::FreshThread::FreshThread(KernelEmitter &e)
+    : e(e), thread(e.thread), lane(e.lane), warp(e.warp) {
+  e.thread = e.shuffle(thread, lane);
+  e.lane = e.andBits(e.thread, warpLanes - 1);
+  e.warp = e.shiftRight(e.thread, 5);
+}
+
+KernelEmitter::FreshThread::~FreshThread() {
+  e.thread = thread;
+  e.lane = lane;
+  e.warp = warp;
+}
+
 void KernelEmitter::barrier() { NVVM::Barrier0Op::create(b); }
 
 Value KernelEmitter::shuffleXor(Value value, int64_t mask) {

@@ -42,6 +42,17 @@ public:
   //--- threads
   Value thread, lane, warp; // i32
   Value block, grid;        // i32: index of the block, number of blocks
+  /// The same numbers, about which LLVM and ptxas know nothing: for a scope whose addresses shall
+  /// be computed in it again, where registers are scarce, and not be kept from before.
+  class FreshThread {
+  public:
+    explicit FreshThread(KernelEmitter &e);
+    ~FreshThread();
+
+  private:
+    KernelEmitter &e;
+    Value thread, lane, warp;
+  };
   void barrier();
   /// Of the warp; orders its lanes' accesses to shared memory.
   void syncWarp();

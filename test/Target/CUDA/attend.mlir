@@ -36,12 +36,17 @@ step.phase @p kind <attend> {
 // TILES-SAME: kvasir.items = array<i64: 0, 0, 0, 8>
 // Passes: totals of the thread, 4 of 16 x 64 values.
 // TILES: scf.for {{.*}} iter_args({{.*}}) -> (f32, f32, f32, f32)
-// A tile for each warp: 8 x 8 keys and 64 columns of queries.
+// A tile for each warp: 8 x 8 keys, 32 columns of queries in the loop, 32 after it.
 // TILES: scf.if
-// TILES-COUNT-32: nvvm.mma.sync
+// TILES: scf.for
+// TILES-COUNT-16: nvvm.mma.sync
+// TILES: scf.yield
+// TILES-COUNT-16: nvvm.mma.sync
 // Two rows of a lane: maximum and sum over 4 lanes.
 // TILES-COUNT-8: nvvm.shfl.sync bfly
-// 64 keys, and 8 x 8 columns of values.
+// 64 keys, and 8 x 8 columns of values: row by row where some are not finite, and in one go.
+// TILES: scf.for
+// TILES-COUNT-32: nvvm.mma.sync
+// TILES: } else {
 // TILES-COUNT-32: nvvm.mma.sync
 // TILES-NOT: nvvm.mma.sync
-// TILES: scf.yield
