@@ -19,14 +19,18 @@ static bool hashMatches(const void *bytes, size_t size, uint64_t low, uint64_t h
   return hash.low64 == low && hash.high64 == high;
 }
 
+static Status corrupt(const std::string &what) {
+  return error(Code::dataLoss, what + " is corrupt: its hash does not match; copy the file again, "
+                                      "or compile the model again");
+}
+
 static bool supportsVersion(unsigned major, unsigned minor) {
   return major == versionMajor && (minor == versionMinor || minor + 1 == versionMinor);
 }
 
 static Status checkVersion(const FileHeader &header, bool intact) {
   if (supportsVersion(header.versionMajor, header.versionMinor))
-    return intact ? Status::ok()
-                  : error(Code::dataLoss, "header is corrupt: its hash does not match");
+    return intact ? Status::ok() : corrupt("header");
   return error(Code::unsupported,
                format("artifact version %u.%u%s, but this runtime reads %u.%u%s; compile "
                       "the model again or use another runtime",
@@ -66,7 +70,7 @@ Status checkHeader(const unsigned char *bytes, uint64_t size) {
                                         header.moduleOffset, header.moduleSize, size));
   if (!hashMatches(bytes + header.moduleOffset, header.moduleSize, header.moduleHash.low,
                    header.moduleHash.high))
-    return error(Code::dataLoss, "module table is corrupt: its hash does not match");
+    return corrupt("module table");
   return Status::ok();
 }
 
@@ -82,7 +86,7 @@ static Status checkHash(std::string_view bytes, const Section &section, const st
   if (bytes.empty() ||
       hashMatches(bytes.data(), bytes.size(), section.hash()->low(), section.hash()->high()))
     return Status::ok();
-  return error(Code::dataLoss, name + " is corrupt: its hash does not match");
+  return corrupt(name);
 }
 
 Status Artifact::read() {
@@ -171,9 +175,7 @@ Status Artifact::verifyWeights(const std::function<void(uint64_t, uint64_t)> &pr
   }
   XXH3_freeState(state);
   if (bad)
-    return error(Code::dataLoss, format("weight '%s' is corrupt: its hash does "
-                                        "not match",
-                                        bad->name()->c_str()));
+    return corrupt(format("weight '%s'", bad->name()->c_str()));
   return Status::ok();
 }
 

@@ -26,7 +26,7 @@ Result<ArtifactRange> findArtifact(const unsigned char *bytes, uint64_t size) {
         "has removed the model: make it again");
   if (XXH3_64bits(&trailer, offsetof(Trailer, hash)) != trailer.hash)
     return error(Code::dataLoss, "the trailer that locates the model is corrupt: its hash does not "
-                                 "match");
+                                 "match; copy the file again, or compile the model again");
   uint64_t room = size - sizeof(trailer);
   if (trailer.offset % sectionAlignment != 0 || trailer.offset > room ||
       trailer.size != room - trailer.offset)
@@ -37,7 +37,7 @@ Result<ArtifactRange> findArtifact(const unsigned char *bytes, uint64_t size) {
   if (XXH3_64bits(bytes, trailer.offset) != trailer.imageHash)
     return error(Code::dataLoss,
                  "the program or library in front of the model is corrupt: its hash "
-                 "does not match; make the file or its copy again");
+                 "does not match; copy the file again, or compile the model again");
   return ArtifactRange{trailer.offset, trailer.size};
 }
 

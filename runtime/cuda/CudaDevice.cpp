@@ -75,9 +75,13 @@ Result<PlanTarget> CudaDevice::planTarget() const {
   if (Status s = current.status(); !s)
     return s;
   size_t free = 0, total = 0;
-  KVASIR_CUDA_TRY(*driver, cuMemGetInfo, &free, &total);
-  // Weights that are there are part of what is planned again.
-  return PlanTarget{code.programs(), free + copied.bytes(), /*isDevice=*/true,
+  // Weights that are there are part of what is planned again. They may come or go meanwhile.
+  uint64_t shared = 0;
+  do {
+    shared = copied.bytes();
+    KVASIR_CUDA_TRY(*driver, cuMemGetInfo, &free, &total);
+  } while (copied.bytes() != shared);
+  return PlanTarget{code.programs(), free + shared, /*isDevice=*/true,
                     " on " + name() + " (" + product() + ")",
                     [this](const MemoryPlan &plan) { return graphBytes(code, plan); }};
 }

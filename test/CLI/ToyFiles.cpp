@@ -1,6 +1,6 @@
 // kvasir-toy-files DIR: artifacts of the runtime's toy model, for tests of the
 // command line: whole, without tokenizer, small, with other logits or ids, with NaN, for GPUs
-// too, for another machine.
+// too or alone, for another machine.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "ToyArtifact.h"
 
@@ -60,6 +60,13 @@ int main(int argc, char **argv) {
   ToyConfig device = config; // code for CPUs and for CUDA
   device.device = true;
   write(directory + "/gpu.kvasir", device);
+  std::ofstream(directory + "/gpu-only.kvasir", std::ios::binary)
+      << toyArtifact(device, [](kvasir::artifact::ModuleT &module) {
+           addCosts(module);
+           module.functions.clear();
+           module.programs.clear();
+           module.code.clear();
+         });
 
   ToyConfig alien = config;
   alien.features = {"quantum"};

@@ -64,6 +64,22 @@ TEST_F(ResidentMemory, HasTheSameBytesAtTheSamePlace) {
   expectBytes(0, size);
 }
 
+TEST_F(ResidentMemory, MayBeReadMeanwhile) {
+  std::atomic<bool> done = false;
+  size_t wrong = 0;
+  std::thread reader([&] {
+    for (size_t i = 0; !done; i = (i + 4099) % size)
+      wrong += file.data()[i] != byteAt(i);
+  });
+  for (int i = 0; i < 20; ++i) { // the memory that was moved is moved again
+    Resident resident;
+    EXPECT_TRUE(resident.move(file, 0, size, 2, threads(2)));
+  }
+  done = true;
+  reader.join();
+  EXPECT_EQ(wrong, 0u);
+}
+
 /// What another thread maps meanwhile, where the memory was before it moved, stays mapped.
 TEST_F(ResidentMemory, LeavesTheMappingsOfOthers) {
   std::atomic<bool> done = false;

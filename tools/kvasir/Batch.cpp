@@ -39,6 +39,7 @@ private:
   void refuse(const Json &id, const Failure &failure);
   void drainEvents();
   void finish(Job &job);
+  void step();
   void cancel();
   void printSummary(double seconds) const;
 
@@ -77,12 +78,13 @@ static void printLine(const Json &object) {
   flushOutput();
 }
 
+static void printFailure(const Json &id, size_t line, const Failure &failure) {
+  printLine({{"id", id}, {"line", line}, {"finish_reason", "error"}, {"error", failure.message}});
+}
+
 void Batch::refuse(const Json &id, const Failure &failure) {
   size_t line = reader.number();
-  printLine({{"id", id.is_null() ? Json(line) : id},
-             {"line", line},
-             {"finish_reason", "error"},
-             {"error", failure.message}});
+  printFailure(id.is_null() ? Json(line) : id, line, failure);
   ++failed;
   if (exitCode == exitSuccess)
     exitCode = failure.exitCode;
@@ -163,6 +165,24 @@ void Batch::drainEvents() {
   }
 }
 
+/// An error that ends them all is each one's answer.
+void Batch::step() {
+  try {
+    bool more = false;
+    check(kvasir_engine_step(engine.get(), &more));
+  } catch (const Failure &failure) {
+    drainEvents();
+    std::vector<const Job *> left;
+    for (const auto &[key, job] : jobs)
+      left.push_back(key);
+    std::sort(left.begin(), left.end(),
+              [](const Job *a, const Job *b) { return a->line < b->line; });
+    for (const Job *job : left)
+      printFailure(job->id, job->line, failure);
+    throw;
+  }
+}
+
 /// No more lines; what is there is answered with what it has.
 void Batch::cancel() {
   ended = true;
@@ -184,9 +204,8 @@ int Batch::run() {
     readLines();
     if (interrupted())
       cancel();
-    bool more = false;
     if (!jobs.empty())
-      check(kvasir_engine_step(engine.get(), &more));
+      step();
     drainEvents();
   }
   if (!options.quiet)

@@ -73,8 +73,8 @@ void LinearEmitter::loadShares(const Wide &wide, Value sums) {
   eachQuad(wide, [&](Value place, Value offset) {
     SmallVector<Value> loaded;
     for (int64_t share = 0; share < blockWarps; ++share)
-      loaded.push_back(e.load(
-          e.vec(4), e.at(e.at(sums, share * step::SharedSums::shareBytes), offset), 16));
+      loaded.push_back(
+          e.load(e.vec(4), e.at(e.at(sums, share * step::SharedSums::shareBytes), offset), 16));
     Value total = LLVM::PoisonOp::create(e.b, e.vec(4));
     for (int64_t i = 0; i < 4; ++i) {
       auto part = [&](Value of) { return LLVM::ExtractElementOp::create(e.b, of, e.c(i)); };

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Fixture.h"
 
+#include <atomic>
 #include <cmath>
 #include <thread>
 
@@ -152,6 +153,19 @@ TEST_F(Cuda, EnginesThatAreMadeTogetherCopyTheWeightsOnce) {
   for (std::thread &thread : threads)
     thread.join();
   EXPECT_EQ(calls("cuMemcpyHtoDAsync"), 1u);
+}
+
+TEST_F(Cuda, EnginesAreMadeWhileAnotherRuns) {
+  load();
+  EngineHandle engine = makeEngine(model, engineOptions());
+  std::atomic<bool> done = false;
+  std::thread other([&] {
+    while (!done)
+      EXPECT_OK(tryEngine(engineOptions()));
+  });
+  decode(engine, {3, 70, 20}, 40);
+  done = true;
+  other.join();
 }
 
 TEST_F(Cuda, WeightsThatWereNotCopiedAreTriedAgain) {
@@ -311,11 +325,17 @@ TEST_F(Cuda, AnErrorInAStepIsThatOfAllLaterOnes) {
   load();
   EngineHandle engine = makeEngine(model, engineOptions());
   submit(engine, somePrompt(1, 3), requestOptions(8));
+  uint64_t other = submit(engine, somePrompt(2, 3), requestOptions(8));
   bool more = false;
   ASSERT_OK(kvasir_engine_step(engine.get(), &more));
+  kvasir_engine_cancel(engine.get(), other);
   const char *message = "step of 1 tokens on cuda:0 (Fake 0): cuStreamSynchronize: "
                         "CUDA_ERROR_ILLEGAL_ADDRESS (700): what the driver says of it; a kernel";
   EXPECT_REFUSED(kvasir_engine_step(engine.get(), &more), KVASIR_INTERNAL, message);
+  // What was settled before the step is told.
+  std::map<uint64_t, Answer> answers;
+  collect(engine.get(), answers);
+  EXPECT_EQ(answers[other].reason, KVASIR_FINISH_CANCELLED);
   uint64_t launches = calls("cuGraphLaunch");
   EXPECT_REFUSED(kvasir_engine_step(engine.get(), &more), KVASIR_INTERNAL, message);
   EXPECT_EQ(calls("cuGraphLaunch"), launches);
