@@ -124,12 +124,12 @@ private:
                     llvm::function_ref<void(int64_t set, int64_t token, AddChunk)> addTo);
   void addWidePiece(const WideKernel &kernel, Value piece, int64_t first, int64_t columns,
                     llvm::MutableArrayRef<Value> integers);
-  void prefetchNext(mlir::Value next, mlir::Value stride);
+  /// Of each of two units, `bytes` of weights.
+  void prefetchNext(Value next, Value stride, Value bytes);
   GroupScales expandedScales(Value fields, Value group, RowSet set);
   /// Sets of rows and tokens of a wide kernel.
   int64_t wideSets() const;
   bool wideIsCarried() const;
-  int64_t linesAhead() const;
   int64_t wideKernelTokens() const;
   int64_t wideGroups() const;
   int64_t spanColumns() const { return std::max(chunkColumns, pieceColumns); }

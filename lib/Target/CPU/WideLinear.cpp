@@ -48,13 +48,6 @@ int64_t EncodedLinear::wideKernelTokens() const {
   return (e.variant.vectorBits >= 512 ? 6 : 4) / (wideIsCarried() ? 2 : 1);
 }
 
-/// Lines that a kernel prefetches in each span: its part of the next columns of one unit, where the
-/// fewest tokens make the fewest calls. With more calls the lines of spans overlap.
-int64_t EncodedLinear::linesAhead() const {
-  int64_t calls = llvm::divideCeil(mostTokens() + 1, wideKernelTokens());
-  return llvm::divideCeil(panel.blockBytes * spanColumns(), panel.blockColumns * calls * lineBytes);
-}
-
 /// Groups of the weights in the decoded columns.
 int64_t EncodedLinear::wideGroups() const {
   return panel.fieldsInHeader ? 1 : expandedColumns / panel.groupColumns;
@@ -170,7 +163,7 @@ void EncodedLinear::emitWideRows(const WideKernel &kernel) {
   if (wideIsCarried())
     eachSum([&](int64_t set, int64_t token) { sums.push_back(load(set, token)); });
   sums = e.fold(e.c(0), a[7], spanColumns(), sums, [&](Value column, ValueRange before) {
-    prefetchNext(e.at(a[8], e.mul(e.div(column, e.c(spanColumns())), a[10])), a[9]);
+    prefetchNext(e.at(a[8], e.mul(e.div(column, e.c(spanColumns())), a[10])), a[9], a[10]);
     SmallVector<Value> next(before);
     emitWideSpan(kernel, column, [&](int64_t set, int64_t token, AddChunk add) {
       if (next.empty())
@@ -186,12 +179,12 @@ void EncodedLinear::emitWideRows(const WideKernel &kernel) {
     });
 }
 
-void EncodedLinear::prefetchNext(Value next, Value stride) {
-  for (int64_t line = 0; line < linesAhead(); ++line) {
-    Value address = e.at(next, line * lineBytes);
+void EncodedLinear::prefetchNext(Value next, Value stride, Value bytes) {
+  e.loop(e.c(0), bytes, lineBytes, [&](Value ahead) {
+    Value address = e.at(next, ahead);
     e.prefetch(address);
     e.prefetch(e.at(address, stride));
-  }
+  });
 }
 
 /// The columns from `column` on that share scales, or those of a piece.
@@ -250,8 +243,8 @@ void EncodedLinear::addWidePiece(const WideKernel &kernel, Value piece, int64_t 
 //===----------------------------------------------------------------------===//
 
 /// One tile of inputs, from `token` on: as few kernel calls as there can be, of about as many
-/// tokens. Those of the first tile prefetch what the next columns need, the others only what is
-/// in the cache.
+/// tokens. All calls of a step prefetch what the next columns need, a few lines in each span: many
+/// lines at once would have to wait for each other, and the products for them.
 void EncodedLinear::emitWideTile(const WideArguments &wide, Value column, Value columns,
                                  Value token) {
   Value most = e.c(wideKernelTokens());
@@ -265,16 +258,19 @@ void EncodedLinear::emitWideTile(const WideArguments &wide, Value column, Value 
   Value scales = partOf(wide.scales, rows.getGroup(), tileTokens * 4);
   Value sums = partOf(wide.sums, rows.getSums(), tileTokens * 4);
   Value scaledSums = partOf(wide.scaledSums, rows.getSums(), tileTokens * 4);
-  Value isFirst = e.equal(token, e.c(0));
-  Value next = e.select(isFirst, wide.next, wide.codes);
-  Value nextStride = e.select(isFirst, wide.nextStride, e.c(0));
   int64_t spans = expandedColumns / spanColumns();
-  int64_t ahead = panel.blockBytes * expandedColumns / panel.blockColumns;
-  Value aheadOfSpan = e.div(e.c(ahead + lineBytes), e.mul(parts, e.c(spans)));
+  int64_t calls = llvm::divideCeil(tileTokens, wideKernelTokens()); // of a whole tile
+  int64_t lines = panel.blockBytes * expandedColumns / panel.blockColumns / lineBytes + 1;
+  Value tiles = e.div(e.add(wide.tokens, e.c(tileTokens - 1)), e.c(tileTokens));
+  Value allSpans = e.mul(tiles, e.c(calls * spans));
+  Value perSpan = e.div(e.add(allSpans, e.c(lines - 1)), allSpans);
+  Value firstCall = e.mul(e.div(token, e.c(tileTokens)), e.c(calls));
   e.fold(e.c(0), parts, 1, {e.c(0)}, [&](Value part, ValueRange before) -> SmallVector<Value> {
     Value first = before[0], partsLeft = e.sub(parts, part);
     Value some = e.div(e.add(e.sub(count, first), e.sub(partsLeft, e.c(1))), partsLeft);
     Value words = e.mul(first, e.c(4));
+    Value line = e.mul(e.mul(e.add(firstCall, part), e.c(spans)), perSpan);
+    Value own = e.select(e.less(line, e.c(lines)), perSpan, e.c(0));
     SmallVector<Value> arguments = {e.at(x, e.mul(first, e.c(pieceColumns))),
                                     e.at(scales, words),
                                     e.at(sums, words),
@@ -283,9 +279,9 @@ void EncodedLinear::emitWideTile(const WideArguments &wide, Value column, Value 
                                     wide.fields,
                                     e.at(wide.tile, e.mul(e.add(token, first), e.c(fieldBytes))),
                                     columns,
-                                    e.at(next, e.mul(part, e.mul(aheadOfSpan, e.c(spans)))),
-                                    nextStride,
-                                    aheadOfSpan};
+                                    e.at(wide.next, e.mul(line, e.c(lineBytes))),
+                                    wide.nextStride,
+                                    e.mul(own, e.c(lineBytes))};
     e.switchOn(
         some, wideKernelTokens(),
         [&](int64_t tokens) { func::CallOp::create(e.b, wideKernel(tokens), arguments); }, [] {});
