@@ -102,10 +102,10 @@ TEST_F(ResidentMemory, LeavesTheMappingsOfOthers) {
     while (!mapped.empty())
       forget();
   });
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 100; ++i) {
     auto opened = MappedFile::open(path);
     Resident resident;
-    EXPECT_TRUE(opened && resident.move(*opened, 0, size, 1, threads(1)));
+    EXPECT_TRUE(opened && resident.move(*opened, 0, 4 * megabyte, 1, threads(1)));
   }
   done = true;
   other.join();
