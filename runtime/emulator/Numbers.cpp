@@ -104,12 +104,6 @@ static double sineOf(double x, int64_t quarters) {
   return quarters & 2 ? -value : value;
 }
 
-static double tanhOf(double x) {
-  if (__builtin_fabs(x) < 1e-4)
-    return x - x * x * x / 3;
-  return 1 - 2 / (exp2Of(2 * x * 0x1.71547652b82fep+0) + 1);
-}
-
 template <float (*function)(float)> static float flushing(float x) {
   return flush(function(flush(x)));
 }
@@ -124,7 +118,6 @@ float kvasir_emu_ex2(float x) { return float(exp2Of(x)); }
 float kvasir_emu_lg2(float x) { return float(log2Of(x)); }
 float kvasir_emu_sin(float x) { return float(sineOf(x, 0)); }
 float kvasir_emu_cos(float x) { return float(sineOf(x, 1)); }
-float kvasir_emu_tanh(float x) { return float(tanhOf(x)); }
 float kvasir_emu_rcp(float x) { return float(1.0 / double(x)); }
 float kvasir_emu_rsqrt(float x) { return float(1.0 / __builtin_sqrt(double(x))); }
 float kvasir_emu_sqrt(float x) { return __builtin_sqrtf(x); }

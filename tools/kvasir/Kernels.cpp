@@ -45,7 +45,7 @@ static llvm::Expected<const cuda::Architecture *> architectureOf(mlir::gpu::GPUM
 static llvm::Error addResources(KernelInput &kernel, llvm::ArrayRef<cuda::KernelResources> all,
                                 const cuda::Architecture &architecture) {
   const auto *found = llvm::find_if(all, [&](const auto &k) { return k.name == kernel.name; });
-  if (found == all.end())
+  if (found == all.end() || found->registers < 1)
     return llvm::createStringError("ptxas says nothing of kernel '" + kernel.name + "' for " +
                                    architecture.name);
   kernel.registers = found->registers;

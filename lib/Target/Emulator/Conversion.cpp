@@ -141,7 +141,6 @@ static StringRef findFunction(StringRef intrinsic) {
       .Case("llvm.nvvm.sin.approx.ftz.f", "kvasir_emu_sin_ftz")
       .Case("llvm.nvvm.cos.approx.f", "kvasir_emu_cos")
       .Case("llvm.nvvm.cos.approx.ftz.f", "kvasir_emu_cos_ftz")
-      .Case("llvm.nvvm.tanh.approx.f", "kvasir_emu_tanh")
       .Case("llvm.nvvm.rcp.approx.ftz.f", "kvasir_emu_rcp_ftz")
       .Case("llvm.nvvm.rcp.rn.f", "kvasir_emu_rcp")
       .Case("llvm.nvvm.sqrt.approx.f", "kvasir_emu_sqrt")
@@ -172,7 +171,7 @@ static LogicalResult lowerIntrinsic(LLVM::CallIntrinsicOp op, Emitter &e, bool &
   return failure();
 }
 
-/// LLVM's functions for which NVPTX has an instruction of f32.
+/// LLVM's functions for which NVPTX has an instruction of f32: llvm.intr.log2 has none.
 static LogicalResult lowerFunction(Operation *op, StringRef function, Emitter &e, bool &known) {
   known = op->getResult(0).getType().isF32();
   if (!known)
@@ -195,7 +194,6 @@ LogicalResult lowerConversion(Operation *op, Emitter &e, bool &known) {
       })
       .Case([&](LLVM::CallIntrinsicOp op) { return lowerIntrinsic(op, e, known); })
       .Case([&](LLVM::Exp2Op op) { return lowerFunction(op, "kvasir_emu_ex2", e, known); })
-      .Case([&](LLVM::Log2Op op) { return lowerFunction(op, "kvasir_emu_lg2", e, known); })
       .Default([&](Operation *) {
         known = false;
         return failure();

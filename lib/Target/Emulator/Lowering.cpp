@@ -55,10 +55,11 @@ static SmallVector<int32_t> three(Operation *op, StringRef name) {
   return values;
 }
 
+/// 0 if there are more than three, one of them is not positive, or there are too many together.
 static int64_t product(ArrayRef<int32_t> values) {
-  int64_t result = 1;
+  int64_t result = values.size() > 3 ? 0 : 1;
   for (int32_t value : values)
-    result *= value;
+    result = value < 1 || result > INT32_MAX / value ? 0 : result * value;
   return result;
 }
 
@@ -74,7 +75,10 @@ static LogicalResult checkKernel(LLVM::LLVMFuncOp kernel) {
                                 << "'), expected a multiple of 32 up to 1024";
   auto grid = kernel->getAttrOfType<DenseI32ArrayAttr>(gridName);
   auto items = kernel->getAttrOfType<DenseI64ArrayAttr>(itemsName);
-  if (!(items && items.size() == 4) && (!grid || product(grid.asArrayRef()) < 1))
+  bool hasItems = items && items.size() == 4 && llvm::all_of(items.asArrayRef(), [](int64_t n) {
+                    return n >= 0 && n <= INT32_MAX;
+                  });
+  if (!hasItems && (items || !grid || product(grid.asArrayRef()) < 1))
     return kernel.emitOpError(
         "has no blocks; expected an attribute 'kvasir.items' or 'kvasir.grid' "
         "that says how many");

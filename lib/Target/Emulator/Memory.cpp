@@ -16,6 +16,9 @@ struct Extent {
 };
 } // namespace
 
+/// That one access may take.
+static constexpr uint64_t mostBytes = 4096;
+
 static Extent structExtent(LLVM::LLVMStructType type);
 
 /// As NVPTX lays values out; 0 bytes: not known.
@@ -64,10 +67,11 @@ LogicalResult Emitter::access(unsigned pointerIndex, Type type, std::optional<ui
                               uint32_t what) {
   Value pointer = op->getOperand(pointerIndex);
   Extent extent = extentOf(type);
-  if (!isKnownSpace(spaceOf(pointer)) || !extent.bytes)
+  uint64_t align = alignment.value_or(extent.alignment);
+  if (!isKnownSpace(spaceOf(pointer)) || !extent.bytes || extent.bytes > mostBytes ||
+      !llvm::isPowerOf2_64(align) || align > mostBytes)
     return op->emitOpError() << "is of a kind that the emulator does not know, expected numbers, "
                                 "pointers or vectors in global or shared memory";
-  uint64_t align = alignment.value_or(extent.alignment);
   what |= spaceOf(pointer) | llvm::Log2_64(align) << alignmentShift;
   Value host =
       call("kvasir_emu_access", this->pointer(),

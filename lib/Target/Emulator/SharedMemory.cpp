@@ -5,6 +5,8 @@
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <algorithm>
+
 using namespace mlir;
 
 namespace kvasir::emulator {
@@ -29,7 +31,8 @@ static constexpr uint64_t mostStatic = 48 << 10;
 
 uint64_t sizeOf(Type type) {
   if (auto array = dyn_cast<LLVM::LLVMArrayType>(type))
-    return array.getNumElements() * sizeOf(array.getElementType());
+    return llvm::SaturatingMultiply<uint64_t>(array.getNumElements(),
+                                              sizeOf(array.getElementType()));
   if (auto vector = dyn_cast<VectorType>(type))
     return vector.getNumElements() * sizeOf(vector.getElementType());
   return type.isIntOrFloat() ? (type.getIntOrFloatBitWidth() + 7) / 8 : 0;
@@ -71,7 +74,8 @@ FailureOr<SharedLayout> layOutSharedMemory(LLVM::LLVMFuncOp kernel, int chip) {
     }
     layout.staticBytes = llvm::alignTo(layout.staticBytes, alignmentOf(global));
     layout.offsets[global.getSymName()] = layout.staticBytes;
-    layout.staticBytes += sizeOf(global.getGlobalType());
+    // More than there can be is said below, without overflow.
+    layout.staticBytes += std::min<uint64_t>(sizeOf(global.getGlobalType()), uint64_t(1) << 32);
   }
   if (layout.staticBytes > mostStatic)
     return kernel.emitOpError() << "has " << layout.staticBytes
@@ -81,7 +85,7 @@ FailureOr<SharedLayout> layOutSharedMemory(LLVM::LLVMFuncOp kernel, int chip) {
   if (dynamic)
     layout.offsets[dynamic.getSymName()] = layout.staticBytes;
   if (auto bytes = kernel->getAttrOfType<IntegerAttr>("kvasir.dynamic_shared"))
-    layout.dynamicBytes = bytes.getInt();
+    layout.dynamicBytes = bytes.getValue().getLimitedValue(uint64_t(1) << 32); // if negative, too
   if (layout.staticBytes + layout.dynamicBytes > mostShared(chip))
     return kernel.emitOpError() << "has " << layout.staticBytes + layout.dynamicBytes
                                 << " bytes of shared memory, but a block of sm_" << chip

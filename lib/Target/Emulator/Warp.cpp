@@ -44,10 +44,15 @@ static LogicalResult lowerBarrier0(Emitter &e) {
   return e.replace({});
 }
 
-static LogicalResult lowerArrive(NVVM::BarrierArriveOp op, Emitter &e) {
+/// By the intrinsic: LLVM IR has nothing for nvvm.barrier.arrive.
+static LogicalResult lowerArrive(LLVM::CallIntrinsicOp op, Emitter &e, bool &known) {
+  ValueRange arguments = op.getArgs();
+  known = op.getIntrin() == "llvm.nvvm.barrier.cta.arrive.aligned.count" && arguments.size() == 2 &&
+          op->getNumResults() == 0;
+  if (!known)
+    return failure();
   e.partialBarriers = true;
-  e.call("kvasir_emu_barrier_arrive", nullptr,
-         {e.thread(), orZero(op.getBarrierId(), e), op.getNumberOfThreads(), e.where()});
+  e.call("kvasir_emu_barrier_arrive", nullptr, {e.thread(), arguments[0], arguments[1], e.where()});
   return e.replace({});
 }
 
@@ -66,7 +71,7 @@ LogicalResult lowerBarrier(Operation *op, Emitter &e, bool &known) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](NVVM::BarrierOp op) { return lowerBarrierOp(op, e); })
       .Case([&](NVVM::Barrier0Op) { return lowerBarrier0(e); })
-      .Case([&](NVVM::BarrierArriveOp op) { return lowerArrive(op, e); })
+      .Case([&](LLVM::CallIntrinsicOp op) { return lowerArrive(op, e, known); })
       .Case([&](NVVM::GriddepcontrolOp op) { return lowerGridDependency(op, e); })
       .Case([&](NVVM::NanosleepOp) { return e.replace({}); })
       .Default([&](Operation *) {

@@ -27,6 +27,11 @@ Emulated::Emulated(const std::string &text, const EmulatorOptions &options) {
     return;
   auto source = *module->getOps<mlir::gpu::GPUModuleOp>().begin();
   compile(*module, std::string(source.getName()), options);
+  if (!library)
+    return;
+  // Also where there is no GPU: what the emulator takes must have PTX.
+  ptx = std::make_unique<PTX>(text, options.blocks);
+  failure += ptx->failure;
 }
 
 Emulated::Emulated(mlir::ModuleOp module, llvm::StringRef chip, const EmulatorOptions &options) {
@@ -47,13 +52,14 @@ void Emulated::compile(mlir::ModuleOp module, llvm::StringRef chip,
   for (auto code : module.getOps<mlir::ModuleOp>()) {
     if (!variant || code.getName() != name)
       continue;
-    auto object = target::compileSharedObject(code, *variant);
-    if (!object) {
-      failure += llvm::toString(object.takeError());
+    auto compiled = target::compileSharedObject(code, *variant);
+    if (!compiled) {
+      failure += llvm::toString(compiled.takeError());
       return;
     }
+    object.assign(compiled->begin(), compiled->end());
     int file = memfd_create("emulated", 0);
-    if (write(file, object->data(), object->size()) == ssize_t(object->size()))
+    if (write(file, object.data(), object.size()) == ssize_t(object.size()))
       library = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW);
     if (!library)
       failure += dlerror();
@@ -66,6 +72,23 @@ void Emulated::compile(mlir::ModuleOp module, llvm::StringRef chip,
 Emulated::~Emulated() {
   if (library)
     dlclose(library);
+}
+
+static std::vector<Bytes> contents(const std::vector<Operand> &operands) {
+  std::vector<Bytes> all;
+  for (const Operand &operand : operands) {
+    const auto *start = static_cast<const unsigned char *>(operand.data);
+    all.emplace_back(start, start + operand.bytes);
+  }
+  return all;
+}
+
+std::string Emulated::compare(const std::string &kernel, const std::vector<Bytes> &before,
+                              const std::vector<Operand> &operands,
+                              const kvasir_step_args *args) const {
+  std::string reason;
+  return compareOnDevice(*findDevice(reason), ptx->text, kernel, ptx->launch(kernel, args), before,
+                         contents(operands), args, nearness);
 }
 
 std::string Emulated::run(const std::string &kernel, std::vector<Operand> operands,
@@ -86,6 +109,12 @@ std::string Emulated::run(const std::string &kernel, std::vector<Operand> operan
   if (!row.checker)
     return "not enough memory";
   pointers.push_back(&row);
+  std::vector<Bytes> before;
+  std::string reason;
+  const OnDevice *device = ptx && nearness.compared ? findDevice(reason) : nullptr;
+  bool compares = device && ptx->capability <= device->capability();
+  if (compares)
+    before = contents(operands);
   std::vector<std::thread> threads;
   for (int32_t worker = 1; worker < workers; ++worker)
     threads.emplace_back([&, worker] { phase(args, pointers.data(), worker, workers); });
@@ -95,6 +124,8 @@ std::string Emulated::run(const std::string &kernel, std::vector<Operand> operan
   const char *finding = checker->finding(row.checker);
   std::string result = finding ? finding : "";
   checker->destroy(row.checker);
+  if (compares && result.empty())
+    result = compare(kernel, before, operands, args);
   return result;
 }
 

@@ -3,10 +3,14 @@
 #ifndef KVASIR_TEST_TARGET_EMULATOR_EMULATED_H
 #define KVASIR_TEST_TARGET_EMULATOR_EMULATED_H
 
+#include "OnDevice.h"
 #include "kvasir-c/abi.h"
 #include "kvasir-c/checked.h"
 #include "kvasir/Target/Emulator/Lowering.h"
 
+#include <array>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,7 +29,45 @@ struct Operand {
       : data(data), bytes(bytes), writable(writable) {}
 };
 
-/// The code of every gpu.module in a module.
+/// How near a GPU's results must be to the emulator's.
+struct Nearness {
+  bool compared = true;              ///< false: the hardware may do something else
+  double relative = 0, absolute = 0; ///< errors of f32; both 0: equal bits
+};
+
+/// The first GPU of the machine; null, with the `reason`, where there is none.
+const OnDevice *findDevice(std::string &reason);
+
+/// Runs a kernel on `device` with operands as they were `before`, and says where they are then not
+/// as `after`; "": nowhere.
+std::string compareOnDevice(const OnDevice &device, const std::string &ptx,
+                            const std::string &kernel, const Launch &launch,
+                            std::vector<Bytes> before, const std::vector<Bytes> &after,
+                            const kvasir_step_args *args, const Nearness &nearness);
+
+/// PTX of the gpu.module in `text`, and how its kernels are launched.
+class PTX {
+public:
+  explicit PTX(const std::string &text, int64_t mostBlocks = 16);
+
+  /// With the step's number of blocks. The kernel is there.
+  Launch launch(const std::string &kernel, const kvasir_step_args *args) const;
+
+  std::string text, failure;
+  int capability = 0; ///< that it needs: 90
+
+private:
+  struct Kernel {
+    Launch launch;
+    std::array<int64_t, 4> items;
+    bool hasItems;
+  };
+  std::map<std::string, Kernel> kernels;
+  int64_t mostBlocks;
+};
+
+/// The code of every gpu.module in a module. Where there is a GPU, kernels from text run there too,
+/// and what they leave is compared.
 class Emulated {
 public:
   /// From text. `failure` says what went wrong, with all diagnostics.
@@ -41,10 +83,16 @@ public:
                   const kvasir_step_args *args = nullptr, int32_t workers = 1) const;
 
   std::string failure;
+  Nearness nearness;
+  std::vector<uint8_t> object; ///< the shared object
 
 private:
+  std::string compare(const std::string &kernel, const std::vector<Bytes> &before,
+                      const std::vector<Operand> &operands, const kvasir_step_args *args) const;
+
   void compile(mlir::ModuleOp module, llvm::StringRef chip, const EmulatorOptions &options);
   void *library = nullptr;
+  std::unique_ptr<PTX> ptx; // of kernels from text
 };
 
 /// A module @sm_90 with one kernel @k of 32 `threads` in one block, with operands %in and %out.

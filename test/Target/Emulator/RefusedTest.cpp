@@ -20,11 +20,12 @@ TEST(Refused, OpsThatAreNotKnownAllAtOnce) {
 nvvm.cluster.arrive
 %v = llvm.load %in_at : !llvm.ptr -> f32
 %w = llvm.intr.exp(%v) : (f32) -> f32
+%l = llvm.intr.log2(%v) : (f32) -> f32
 %i = llvm.call_intrinsic "llvm.nvvm.barrier.cta.red.unknown"(%c1) : (i32) -> i32
 %s = nvvm.read.ptx.sreg.clock : i32)"});
-  for (const char *name :
-       {"'llvm.alloca' op is an op that the emulator does not know", "'nvvm.cluster.arrive' op",
-        "'llvm.intr.exp' op", "'llvm.call_intrinsic' op", "'nvvm.read.ptx.sreg.clock' op"})
+  for (const char *name : {"'llvm.alloca' op is an op that the emulator does not know",
+                           "'nvvm.cluster.arrive' op", "'llvm.intr.exp' op", "'llvm.intr.log2' op",
+                           "'llvm.call_intrinsic' op", "'nvvm.read.ptx.sreg.clock' op"})
     EXPECT_THAT(message, HasSubstr(name));
 }
 
@@ -81,6 +82,13 @@ TEST(Refused, MoreSharedMemoryThanThereIs) {
   dynamic.chip = "sm_120";
   EXPECT_THAT(refusal(dynamic), HasSubstr("has 232448 bytes of shared memory, but a block of "
                                           "sm_120 has at most 101376"));
+  for (const char *bytes : {"-64 : i64", "36893488147419103232 : i128"}) {
+    dynamic.attributes = std::string(", kvasir.dynamic_shared = ") + bytes;
+    EXPECT_THAT(refusal(dynamic), HasSubstr("bytes of shared memory, but a block of sm_120"));
+  }
+  EXPECT_THAT(refusal({use, "llvm.mlir.global internal @s() {addr_space = 3 : i32} : "
+                            "!llvm.array<4294967296 x array<4294967296 x i32>>\n"}),
+              HasSubstr("bytes of static shared memory, expected at most 49152"));
   EXPECT_THAT(refusal({use + "\n%t = llvm.mlir.addressof @t : !llvm.ptr<3>",
                        shared("s", 0, "external") + shared("t", 0, "external")}),
               HasSubstr("is the second external one of kernel 'k'"));
@@ -105,6 +113,31 @@ TEST(Refused, KernelsThatDoNotSayWhatTheyMust) {
                        "llvm.return } }")
                   .failure,
               HasSubstr("has an argument of type 'i32', expected pointers"));
+}
+
+TEST(Refused, GridsAndBlocksThatNoDeviceHas) {
+  auto with = [](const std::string &block, const std::string &blocks) {
+    return Emulated("gpu.module @sm_90 { llvm.func @k(%a: !llvm.ptr) attributes {nvvm.kernel, "
+                    "nvvm.reqntid = array<i32: " +
+                    block + ">, " + blocks + "} { llvm.return } }")
+        .failure;
+  };
+  for (const char *block : {"-4, -8, 1", "65536, 65536, 32", "0, 1, 1"})
+    EXPECT_THAT(with(block, "kvasir.grid = array<i32: 1>"),
+                HasSubstr("threads per block ('nvvm.reqntid'), expected a multiple of 32"));
+  for (const char *blocks :
+       {"kvasir.grid = array<i32: 65536, 65536, 65536>", "kvasir.grid = array<i32: -1, -1, 1>",
+        "kvasir.items = array<i64: -1, 0, 0, 0>", "kvasir.items = array<i64: 1>",
+        "kvasir.items = array<i64: 9223372036854775807, 1, 1, 1>"})
+    EXPECT_THAT(with("32", blocks), HasSubstr("has no blocks; expected an attribute")) << blocks;
+}
+
+TEST(Refused, AccessesOfNoSize) {
+  std::string known = "is of a kind that the emulator does not know, expected numbers";
+  EXPECT_THAT(refusal({"%v = llvm.load %in : !llvm.ptr -> !llvm.array<1073741825 x i32>"}),
+              HasSubstr(known));
+  EXPECT_THAT(refusal({"%v = llvm.load %in {alignment = 4294967296 : i64} : !llvm.ptr -> i32"}),
+              HasSubstr(known));
 }
 
 TEST(Refused, CallsOfWhatIsNotThere) {

@@ -10,6 +10,7 @@
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
@@ -58,19 +59,61 @@ makeTargetMachine(const Architecture &architecture) {
   return machine;
 }
 
+/// A function of mathematics that LLVM would call from a library. There is none on a GPU, and its
+/// code generation ends the process over that.
+static bool needsLibrary(const llvm::Instruction &instruction) {
+  const auto *call = llvm::dyn_cast<llvm::IntrinsicInst>(&instruction);
+  switch (call ? call->getIntrinsicID() : llvm::Intrinsic::not_intrinsic) {
+  case llvm::Intrinsic::exp2: // ex2.approx
+    return !call->getType()->getScalarType()->isFloatTy();
+  case llvm::Intrinsic::exp:
+  case llvm::Intrinsic::exp10:
+  case llvm::Intrinsic::log:
+  case llvm::Intrinsic::log2:
+  case llvm::Intrinsic::log10:
+  case llvm::Intrinsic::pow:
+  case llvm::Intrinsic::powi:
+  case llvm::Intrinsic::sin:
+  case llvm::Intrinsic::cos:
+  case llvm::Intrinsic::sincos:
+  case llvm::Intrinsic::tan:
+  case llvm::Intrinsic::asin:
+  case llvm::Intrinsic::acos:
+  case llvm::Intrinsic::atan:
+  case llvm::Intrinsic::atan2:
+  case llvm::Intrinsic::sinh:
+  case llvm::Intrinsic::cosh:
+  case llvm::Intrinsic::tanh:
+  case llvm::Intrinsic::ldexp:
+  case llvm::Intrinsic::frexp:
+  case llvm::Intrinsic::modf:
+    return true;
+  default:
+    return false;
+  }
+}
+
+static llvm::Error refuse(const llvm::Function &kernel, const llvm::Twine &what) {
+  return llvm::createStringError("kernel '" + kernel.getName() + "' has " + what);
+}
+
 static llvm::Error verify(const llvm::Module &module) {
   std::string message;
   llvm::raw_string_ostream stream(message);
   if (llvm::verifyModule(module, &stream))
     return llvm::createStringError("invalid LLVM IR: " + message);
   for (const llvm::Function &function : module)
-    for (const llvm::Instruction &instruction : llvm::instructions(function))
-      if (const auto *operation = llvm::dyn_cast<llvm::FPMathOperator>(&instruction))
-        if (operation->hasAllowReassoc() || operation->hasAllowContract() ||
-            operation->hasAllowReciprocal() || operation->hasApproxFunc())
-          return llvm::createStringError("kernel '" + function.getName().str() +
-                                         "' has an operation with fast-math flags, which are not "
-                                         "admitted");
+    for (const llvm::Instruction &instruction : llvm::instructions(function)) {
+      if (needsLibrary(instruction))
+        return refuse(function,
+                      "a call of '" +
+                          llvm::cast<llvm::CallBase>(instruction).getCalledFunction()->getName() +
+                          "', for which there is no PTX; expected arithmetic in its place");
+      const auto *operation = llvm::dyn_cast<llvm::FPMathOperator>(&instruction);
+      if (operation && (operation->hasAllowReassoc() || operation->hasAllowContract() ||
+                        operation->hasAllowReciprocal() || operation->hasApproxFunc()))
+        return refuse(function, "an operation with fast-math flags, which are not admitted");
+    }
   return llvm::Error::success();
 }
 

@@ -4,9 +4,13 @@
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
 namespace kvasir::cuda {
+
+/// Of anything that is counted here: sums stay far from overflow.
+static constexpr int64_t most = int64_t(1) << 31;
 
 static bool waitsForOthers(mlir::LLVM::LLVMFuncOp kernel) {
   auto result = kernel.walk([](mlir::NVVM::GriddepcontrolOp op) {
@@ -16,6 +20,19 @@ static bool waitsForOthers(mlir::LLVM::LLVMFuncOp kernel) {
   return result.wasInterrupted();
 }
 
+static llvm::Error refuse(const KernelLaunch &launch, const llvm::Twine &what) {
+  return llvm::createStringError("kernel '" + launch.name + "' cannot be launched: expected " +
+                                 what);
+}
+
+/// Threads of a block; 0 for extents that no device has.
+static int64_t threadsOf(llvm::ArrayRef<int32_t> extents) {
+  int64_t threads = extents.size() > 3 ? 0 : 1;
+  for (int32_t extent : extents)
+    threads = extent < 1 || extent > 1024 ? 0 : threads * extent;
+  return threads <= 1024 && threads % 32 == 0 ? threads : 0;
+}
+
 static llvm::Expected<KernelLaunch> launchOf(mlir::LLVM::LLVMFuncOp kernel) {
   KernelLaunch launch;
   launch.name = kernel.getName().str();
@@ -23,15 +40,20 @@ static llvm::Expected<KernelLaunch> launchOf(mlir::LLVM::LLVMFuncOp kernel) {
       kernel->getAttrOfType<mlir::DenseI32ArrayAttr>(mlir::NVVM::NVVMDialect::getReqntidAttrName());
   auto items = kernel->getAttrOfType<mlir::DenseI64ArrayAttr>("kvasir.items");
   if (!block || !items || items.size() != 4)
-    return llvm::createStringError("kernel '" + launch.name +
-                                   "' cannot be launched: expected attributes nvvm.reqntid and "
-                                   "kvasir.items of 4 numbers");
-  launch.threads = 1;
-  for (int32_t extent : block.asArrayRef())
-    launch.threads *= extent;
+    return refuse(launch, "attributes nvvm.reqntid and kvasir.items of 4 numbers");
+  launch.threads = threadsOf(block.asArrayRef());
+  if (!launch.threads)
+    return refuse(launch, "blocks (nvvm.reqntid) of a multiple of 32 threads up to 1024");
   llvm::copy(items.asArrayRef(), launch.items.begin());
-  if (auto bytes = kernel->getAttrOfType<mlir::IntegerAttr>("kvasir.dynamic_shared"))
-    launch.dynamicShared = bytes.getInt();
+  if (llvm::any_of(launch.items, [](int64_t n) { return n < 0 || n > most; }))
+    return refuse(launch, "numbers of blocks (kvasir.items) from 0 to " + llvm::Twine(most));
+  if (auto bytes = kernel->getAttrOfType<mlir::IntegerAttr>("kvasir.dynamic_shared")) {
+    std::optional<int64_t> value = bytes.getValue().trySExtValue();
+    if (!value || *value < 0 || *value > most)
+      return refuse(launch, "bytes of shared memory (kvasir.dynamic_shared) from 0 to " +
+                                llvm::Twine(most));
+    launch.dynamicShared = *value;
+  }
   launch.dependent = waitsForOthers(kernel);
   return launch;
 }

@@ -115,6 +115,13 @@ static bool giveRegisters(std::string &ptx, llvm::ArrayRef<KernelResources> kern
   return changed;
 }
 
+/// As much of what a program has printed as a message should hold.
+static std::string excerpt(llvm::StringRef text) {
+  constexpr size_t most = 4000;
+  text = text.rtrim();
+  return text.size() <= most ? text.str() : text.take_front(most).str() + " ...";
+}
+
 /// What a program prints; an error if it fails.
 static llvm::Expected<std::string> execute(llvm::ArrayRef<llvm::StringRef> arguments,
                                            const TemporaryFile &messages) {
@@ -124,10 +131,13 @@ static llvm::Expected<std::string> execute(llvm::ArrayRef<llvm::StringRef> argum
   int status = llvm::sys::ExecuteAndWait(arguments.front(), arguments, std::nullopt, redirects, 0,
                                          0, &problem);
   std::string text = contentsOf(messages.path);
-  if (status != 0)
-    return llvm::createStringError("'" + arguments.front().str() +
-                                   "' failed: " + (problem.empty() ? text : problem));
-  return text;
+  if (status == 0)
+    return text;
+  std::string why = "exit status " + std::to_string(status);
+  if (status < 0 && !problem.empty())
+    why = problem; // it was not started, or ended by a signal
+  return llvm::createStringError("'" + arguments.front().str() + "' failed (" + why +
+                                 "): " + excerpt(text));
 }
 
 llvm::Expected<std::string> ptxasVersion(llvm::StringRef ptxas) {
@@ -139,8 +149,8 @@ llvm::Expected<std::string> ptxasVersion(llvm::StringRef ptxas) {
     return text.takeError();
   // "Cuda compilation tools, release 13.0, V13.0.88"
   llvm::StringRef version = llvm::StringRef(*text).split("release ").second.split(", ").second;
-  version = version.take_while([](char c) { return !llvm::isSpace(c); });
-  if (!version.starts_with("V"))
+  version = version.take_while([](char c) { return c == 'V' || c == '.' || llvm::isDigit(c); });
+  if (!version.starts_with("V") || version.size() < 2 || version.size() > 32)
     return llvm::createStringError("'" + ptxas.str() +
                                    "' does not say its version; expected NVIDIA's ptxas");
   return version.str();
@@ -171,6 +181,10 @@ static llvm::Expected<Cubin> runPtxas(llvm::StringRef ptx, const Architecture &a
   Cubin cubin;
   cubin.kernels = parseResources(*text);
   std::string bytes = contentsOf(object.path);
+  if (!llvm::StringRef(bytes).starts_with("\177ELF"))
+    return llvm::createStringError(architecture.name + ": '" + ptxas.str() +
+                                   "' wrote no cubin; expected NVIDIA's ptxas, and room in the "
+                                   "directory for temporary files");
   cubin.bytes.assign(bytes.begin(), bytes.end());
   return cubin;
 }
