@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """What the inner loop of a linear layer for few tokens costs: instructions for a byte of weights, bytes in flight.
+With --attention: what attention by partitions costs, for heads of 64, 128 and 256 on each architecture.
 
 Needs no GPU: kvasir-compile, ptxas, and cuobjdump with nvdisasm (of the CUDA toolkit, or of PyPI's nvidia-cuda-cuobjdump
 and nvidia-cuda-nvdisasm). An H200 of 132 multiprocessors, 4 schedulers each, at 1.7 GHz, has 0.187 instructions of a
@@ -8,6 +9,7 @@ warp for each byte that it reads at 4.8 TB/s: what a loop needs more than that, 
 import argparse
 import re
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -50,9 +52,9 @@ def run(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True)
 
 
-def instructions(cubin, cuobjdump):
-    """[(address, text)] of the one kernel."""
-    text = run(cuobjdump, "-sass", cubin).stdout
+def instructions(cubin, cuobjdump, kernel="p"):
+    """[(address, text)] of a kernel."""
+    text = run(cuobjdump, "-sass", "-fun", kernel, cubin).stdout
     found = re.findall(r"^\s+/\*([0-9a-f]{4,})\*/\s+(.*?);", text, re.M)
     return [(int(address, 16), line) for address, line in found]
 
@@ -68,6 +70,31 @@ def inner_loops(code):
     return [[line for _, line in code[first:last]] for first, last in inner]
 
 
+def attention(options):
+    """Instructions: those of a warp for its tile of 64 keys and values, all of the kernel once, loops over columns of
+    keys as often as they run; without the loops that go row by row where a value is not finite."""
+    print("| cache | head | architecture | registers | shared memory | blocks | KB of keys in flight | per byte |")
+    print("|---|---|---|---|---|---|---|---|")
+    shapes = Path(__file__).parent.parent / "test/Target/CUDA/attend_shapes.py"
+    for kind, size in [(kind, size) for kind in ("bf16", "i8") for size in (64, 128, 256)]:
+        for arch in ("sm_80", "sm_90", "sm_100", "sm_120"):
+            with tempfile.TemporaryDirectory() as folder:
+                source, cubin = Path(folder, "phases.mlir"), Path(folder, "phases.cubin")
+                source.write_text(run(sys.executable, shapes, f"{kind}:{size}:4").stdout)
+                table = run(options.compiler, source, "--from", "schedule", "--target", f"cuda:{arch}", "--emit",
+                            "cubin", "-o", cubin).stdout
+                kernel = f"partitions_{kind}_{size}_4"
+                code = instructions(cubin, options.cuobjdump, kernel)
+            registers, shared, blocks = re.search(rf"^{kernel} +(\d+) +(\d+) +(\d+)", table, re.M).groups()
+            loops = [loop for loop in inner_loops(code) if any("HMMA" in line for line in loop)]
+            keys = min(loops, key=lambda loop: sum("HMMA" in line for line in loop))
+            count = len(code) - sum(map(len, loops)) + len(keys) * (size // 32 - 1)
+            lane = sum(int(width) // 8 for width in re.findall(r"LDG\.E\S*\.(64|128)", "\n".join(keys)))
+            tile = 2 * 64 * size * (2 if kind == "bf16" else 1)
+            print(f"| {kind} | {size} | {arch} | {registers} | {shared} | {blocks} | "
+                  f"{lane * 32 * 8 * int(blocks) // 1024} | {count / tile:.3f} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", default=list(KINDS))
@@ -75,7 +102,10 @@ def main():
     parser.add_argument("--cuobjdump", default="cuobjdump")
     parser.add_argument("--arch", default="sm_90")
     parser.add_argument("--shape", type=int, nargs=2, default=[4096, 4096], metavar=("N", "K"))
+    parser.add_argument("--attention", action="store_true")
     options = parser.parse_args()
+    if options.attention:
+        return attention(options)
     print("| weights | registers | instructions per tile | bytes | per byte | of bandwidth | KB in flight per block |")
     print("|---|---|---|---|---|---|---|")
     for kind in options.kinds or list(KINDS):

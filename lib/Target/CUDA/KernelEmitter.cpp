@@ -232,7 +232,10 @@ FailureOr<Items> KernelEmitter::emit() {
   case step::PhaseKind::serial:
     break;
   }
-  return phase.emitError("phases of kind serial have no kernel; compile without --naive");
+  return phase.emitError("phase '")
+         << phase.getSymName()
+         << "' of kind serial has no kernel, those of kinds rows, panels "
+            "and attend do; compile without --naive";
 }
 
 /// Every row by one block, all ops of the row before the next row.

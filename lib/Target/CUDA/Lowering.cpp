@@ -11,16 +11,23 @@ using namespace kvasir::cuda;
 /// Static shared memory of a block (CUDA C++ Programming Guide).
 constexpr int64_t mostStaticShared = 48 << 10;
 
-static LogicalResult checkOp(Operation &op) {
+/// Says which phase has no kernel; what is supported and what to do follow.
+static InFlightDiagnostic refuse(Operation *op, step::PhaseOp phase) {
+  InFlightDiagnostic refusal = op->emitError("phase '") << phase.getSymName() << "': ";
+  return refusal;
+}
+
+static LogicalResult checkOp(Operation &op, step::PhaseOp phase) {
   if (isa<llm::QuantizeRowsOp>(op))
-    return op.emitError("activations rounded to 8 bits have no kernel yet; compile with "
-                        "--activations exact");
+    return refuse(&op, phase) << "activations rounded to 8 bits have no kernel, those of f32 do; "
+                                 "compile with --activations exact";
   if (auto parts = dyn_cast<kv::AttendPartitionsOp>(op)) {
     constexpr int64_t most = int64_t(1) << 29; // a row's offsets in bytes are i32
     int64_t columns = cast<RankedTensorType>(parts.getType()).getDimSize(1);
     if (columns > most)
-      return op.emitError("expected partitions of at most ")
-             << most << " values for a token, but got " << columns;
+      return refuse(&op, phase) << "expected partitions of at most " << most
+                                << " values for a token, but got " << columns
+                                << "; compile with a smaller --context";
   }
   return success();
 }
@@ -28,7 +35,7 @@ static LogicalResult checkOp(Operation &op) {
 static LogicalResult checkPhase(step::PhaseOp phase) {
   bool good = true;
   for (Operation &op : phase.getBody().front())
-    good &= succeeded(checkOp(op));
+    good &= succeeded(checkOp(op, phase));
   return success(good);
 }
 
@@ -48,6 +55,20 @@ static LLVM::LLVMFuncOp declareKernel(ImplicitLocOpBuilder &b, step::PhaseOp pha
   return kernel;
 }
 
+static LogicalResult checkShared(KernelEmitter &emitter) {
+  auto check = [&](int64_t needed, int64_t most, StringRef kind) -> LogicalResult {
+    if (needed <= most)
+      return success();
+    return refuse(emitter.phase, emitter.phase)
+           << "expected a kernel with at most " << most << " bytes of " << kind << " on "
+           << emitter.architecture.name << ", but its rows or heads need " << needed
+           << "; compile for another architecture, or for a CPU";
+  };
+  int64_t all = emitter.sharedBytes + emitter.dynamicBytes;
+  return success(succeeded(check(all, emitter.architecture.blockShared, "shared memory")) &&
+                 succeeded(check(emitter.sharedBytes, mostStaticShared, "static shared memory")));
+}
+
 static LogicalResult emitKernel(step::PhaseOp phase, gpu::GPUModuleOp into,
                                 const Architecture &architecture) {
   if (failed(checkPhase(phase)))
@@ -65,13 +86,8 @@ static LogicalResult emitKernel(step::PhaseOp phase, gpu::GPUModuleOp into,
     return failure();
   if (emitter.dynamicBytes > 0)
     kernel->setAttr("kvasir.dynamic_shared", b.getI64IntegerAttr(emitter.dynamicBytes));
-  if (emitter.sharedBytes + emitter.dynamicBytes > architecture.blockShared)
-    return phase.emitError("expected a kernel with at most ")
-           << architecture.blockShared << " bytes of shared memory, but it needs "
-           << emitter.sharedBytes + emitter.dynamicBytes;
-  if (emitter.sharedBytes > mostStaticShared)
-    return phase.emitError("expected a kernel with at most ")
-           << mostStaticShared << " bytes of shared memory, but it needs " << emitter.sharedBytes;
+  if (failed(checkShared(emitter)))
+    return failure();
   // For hosts that run any number of blocks: few, but more than one where there is work for more.
   int64_t blocks = std::clamp<int64_t>(items->constant, items->constant ? 1 : 4, 16);
   kernel->setAttr("kvasir.grid", b.getDenseI32ArrayAttr({static_cast<int32_t>(blocks), 1, 1}));

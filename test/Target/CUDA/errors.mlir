@@ -17,7 +17,7 @@ step.phase @p kind <panels> {
 
 // -----
 
-// expected-error @below {{phases of kind serial have no kernel; compile without --naive}}
+// expected-error @below {{phase 'p' of kind serial has no kernel, those of kinds rows, panels and attend do; compile without --naive}}
 step.phase @p kind <serial> {
 ^bb0(%x: !step.buffer<tokens, 64>, %out: !step.buffer<tokens, 64>):
   %0 = step.read %x : !step.buffer<tokens, 64> -> tensor<?x64xf32>
@@ -27,7 +27,7 @@ step.phase @p kind <serial> {
 
 // -----
 
-// expected-error @below {{expected a kernel with at most 49152 bytes of shared memory, but it needs 65536}}
+// expected-error @below {{phase 'p': expected a kernel with at most 49152 bytes of static shared memory on sm_90, but its rows or heads need 65536; compile for another architecture, or for a CPU}}
 step.phase @p kind <rows> {
 ^bb0(%x: !step.buffer<tokens, 16384>, %s: !step.buffer<one, 16384>, %out: !step.buffer<tokens, 16384>):
   %0 = step.read %x : !step.buffer<tokens, 16384> -> tensor<?x16384xf32>
@@ -35,4 +35,34 @@ step.phase @p kind <rows> {
   %2 = llm.scale %1 {factor = 2.0 : f32} : tensor<?x16384xf32>
   step.write %1, %s : tensor<?x16384xf32>, !step.buffer<one, 16384>
   step.write %2, %out : tensor<?x16384xf32>, !step.buffer<tokens, 16384>
+}
+
+// -----
+
+step.phase @p kind <rows> {
+^bb0(%x: !step.buffer<tokens, 70>, %q: !step.buffer<tokens, 70, <group = 32, sums = 16, factor = 1>>):
+  %0 = step.read %x : !step.buffer<tokens, 70> -> tensor<?x70xf32>
+  // expected-error @below {{phase 'p': activations rounded to 8 bits have no kernel, those of f32 do; compile with --activations exact}}
+  %1 = llm.quantize_rows %0 : tensor<?x70xf32> -> tensor<?x70xi8, #llm.int8_rows<group = 32, sums = 16, factor = 1>>
+  step.write %1, %q : tensor<?x70xi8, #llm.int8_rows<group = 32, sums = 16, factor = 1>>, !step.buffer<tokens, 70, <group = 32, sums = 16, factor = 1>>
+}
+
+// -----
+
+step.phase @p kind <attend> {
+^bb0(%c: !kv.paged<2x64xbf16>, %q: !step.buffer<tokens, 512>, %out: !step.buffer<tokens, 553648128>, %n: !step.counter):
+  %0 = step.read %q : !step.buffer<tokens, 512> -> tensor<?x512xf32>
+  // expected-error @below {{phase 'p': expected partitions of at most 536870912 values for a token, but got 553648128; compile with a smaller --context}}
+  %1 = kv.attend_partitions %c, %0 {heads = 8 : i64, partitions = 1048576 : i64, scale = 0.125 : f32} : !kv.paged<2x64xbf16>, tensor<?x512xf32>, tensor<?x553648128xf32>
+  step.write %1, %out : tensor<?x553648128xf32>, !step.buffer<tokens, 553648128>
+}
+
+// -----
+
+// expected-error @below {{phase 'p': expected a kernel with at most 49152 bytes of static shared memory on sm_90, but its rows or heads need 67680; compile for another architecture, or for a CPU}}
+step.phase @p kind <attend> {
+^bb0(%c: !kv.paged<2x2048xf32>, %q: !step.buffer<tokens, 4096>, %out: !step.buffer<tokens, 4096>, %n: !step.counter):
+  %0 = step.read %q : !step.buffer<tokens, 4096> -> tensor<?x4096xf32>
+  %1 = kv.attend %c, %0 {heads = 2 : i64, scale = 0.125 : f32} : !kv.paged<2x2048xf32>, tensor<?x4096xf32>
+  step.write %1, %out : tensor<?x4096xf32>, !step.buffer<tokens, 4096>
 }
