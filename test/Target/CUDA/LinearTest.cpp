@@ -10,6 +10,8 @@
 #include "kvasir/Pipeline/RegisterAll.h"
 #include "kvasir/Target/CUDA/Codegen.h"
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/IR/LLVMContext.h"
@@ -50,10 +52,13 @@ struct Lowered {
 
 /// One layer, or two that a gated activation puts together, on the emulator. Blocks may divide the
 /// columns of a step of more than 8 tokens, if there is more than one.
+/// Plants a fault in a module before it is compiled.
+using Plant = void (*)(mlir::ModuleOp);
+
 class Kernel {
 public:
   Kernel(const std::string &element, int64_t n, int64_t k, int results, const std::string &chip,
-         int64_t blocks, uint64_t seed = 0)
+         int64_t blocks, uint64_t seed = 0, Plant plant = nullptr)
       : lowered(phaseOf(makeLayer(element, n, k, 1), results, /*divided=*/true), chip) {
     for (int i = 0; i < results; ++i)
       layers.push_back(makeLayer(element, n, k, 1 + i));
@@ -61,6 +66,8 @@ public:
     options.blocks = blocks;
     options.seed = seed;
     failure = lowered.failure;
+    if (failure.empty() && plant)
+      plant(*lowered.module);
     if (failure.empty())
       code = std::make_unique<Emulated>(*lowered.module, chip, options);
     if (code)
@@ -69,6 +76,13 @@ public:
 
   /// The first `tokens` rows of `x` through the kernel: [tokens][n].
   std::vector<float> run(const std::vector<float> &x, int64_t tokens) {
+    std::vector<float> result = launch(x, tokens);
+    EXPECT_EQ(finding, "");
+    return result;
+  }
+
+  /// The same; what is wrong is in `finding`.
+  std::vector<float> launch(const std::vector<float> &x, int64_t tokens) {
     int64_t n = layers[0].n, k = layers[0].k, from = strideOf(k), to = strideOf(n);
     // What lies between rows is unspecified, and must not matter.
     std::vector<float> in(tokens * from, NAN), out(tokens * to, NAN), result;
@@ -84,7 +98,7 @@ public:
     std::vector<int32_t> counter(16);
     operands.push_back({sums});
     operands.push_back({counter});
-    EXPECT_EQ(code->run("p", operands, &args, 2), "");
+    finding = code->run("p", operands, &args, 2);
     countedShares = 0;
     for (int32_t word : counter)
       for (int bit = 0; bit < 32; bit += 4)
@@ -112,7 +126,7 @@ public:
   }
 
   std::vector<Layer> layers;
-  std::string failure;
+  std::string failure, finding;
   int64_t countedShares = 0; ///< that blocks handed on in the latest run
 
 private:
@@ -219,6 +233,44 @@ TEST(CudaLinearShapes, DividedColumns) {
   checkDivided("bf16", 72, 256, 2, 2);  // gate and up
   checkDivided("int4-g128", 72, 1024, 1, 1);
   checkDivided("q4_k", 104, 2048, 1, 1, 16);
+}
+
+enum class Piece { barrier, release, acquire };
+
+/// Takes a piece away from the handshake between the blocks that share a unit: the barrier before
+/// it, or a fence before or after the count.
+template <Piece piece> void takeAway(mlir::ModuleOp module) {
+  mlir::Operation *barrier = nullptr, *fences[2] = {};
+  bool counted = false;
+  module.walk<mlir::WalkOrder::PreOrder>([&](mlir::Operation *op) {
+    counted |= llvm::isa<mlir::LLVM::AtomicRMWOp>(op);
+    if (llvm::isa<mlir::NVVM::Barrier0Op, mlir::NVVM::BarrierOp>(op) && !counted)
+      barrier = op;
+    if (llvm::isa<mlir::LLVM::FenceOp>(op))
+      fences[counted] = op;
+  });
+  ASSERT_TRUE(barrier && fences[0] && fences[1]);
+  (piece == Piece::barrier ? barrier : fences[piece == Piece::acquire])->erase();
+}
+
+TEST(CudaLinearShapes, EachPieceOfTheHandshakeIsMissed) {
+  auto finding = [](Plant plant) {
+    Kernel kernel("bf16", 264, 288, 1, "sm_80", 16, 0, plant); // a block has at most two shares
+    EXPECT_EQ(kernel.failure, "");
+    kernel.launch(randomFloats(9 * 288, 7), 9);
+    EXPECT_GT(kernel.countedShares, 0);
+    return kernel.finding;
+  };
+  EXPECT_EQ(finding(nullptr), "");
+  auto isRace = [](const std::string &text, const char *memory) {
+    return text.find(std::string("race on ") + memory) != std::string::npos;
+  };
+  std::string barrier = finding(takeAway<Piece::barrier>);
+  EXPECT_TRUE(isRace(barrier, "")) << barrier;
+  std::string release = finding(takeAway<Piece::release>);
+  EXPECT_TRUE(isRace(release, "global memory: it reads")) << release;
+  std::string acquire = finding(takeAway<Piece::acquire>);
+  EXPECT_TRUE(isRace(acquire, "global memory: it reads")) << acquire;
 }
 
 /// A NaN among weights makes its row NaN, and no other.
