@@ -86,8 +86,10 @@ def attention(options):
                 kernel = f"partitions_{kind}_{size}_4"
                 code = instructions(cubin, options.cuobjdump, kernel)
             registers, shared, blocks = re.search(rf"^{kernel} +(\d+) +(\d+) +(\d+)", table, re.M).groups()
-            loops = [loop for loop in inner_loops(code) if any("HMMA" in line for line in loop)]
-            keys = min(loops, key=lambda loop: sum("HMMA" in line for line in loop))
+            products = lambda loop: sum("HMMA" in line for line in loop)
+            # Larger ones are no loops: code that was put behind jumps back.
+            loops = [loop for loop in inner_loops(code) if 0 < products(loop) <= 32]
+            keys = min(loops, key=products)
             count = len(code) - sum(map(len, loops)) + len(keys) * (size // 32 - 1)
             lane = sum(int(width) // 8 for width in re.findall(r"LDG\.E\S*\.(64|128)", "\n".join(keys)))
             tile = 2 * 64 * size * (2 if kind == "bf16" else 1)

@@ -15,25 +15,39 @@ SmallVector<Value> TilesEmitter::loadWords(Value address, int64_t words) {
   return list;
 }
 
-/// Entries of the cache as pairs of the operands' type.
+/// The constant in both halves of a register, which LLVM does not know: an instruction takes one
+/// constant and no two, and codes are masked and raised by one. (No step has 2^31 blocks.)
+static Value inRegister(KernelEmitter &e, uint32_t half) {
+  return e.sub(e.integer(e.i32(), int32_t(half * 0x10001)), e.shiftRight(e.blocks, 31));
+}
+
+/// Codes 0 and 2 of a word in the lower bytes of its halves, as bf16. There is room for 7 bits
+/// beside the leading one: the bits of 128 with the lower ones in the lowest ones, less 128, or 256
+/// where the code is negative.
+static Value pairOfCodes(KernelEmitter &e, Value word) {
+  auto floats = [&](Value bits) { return e.bitcast(e.vec(2, e.b.getBF16Type()), bits); };
+  Value low = e.orBits(e.andBits(word, 0x007f007f), inRegister(e, 0x4300));
+  Value less = arith::XOrIOp::create(e.b, e.andBits(word, 0x00800080), inRegister(e, 0xc300));
+  return e.bitcast(e.i32(), arith::AddFOp::create(e.b, floats(low), floats(less)));
+}
+
+/// Entries of the cache as pairs of the operands' type. Of four codes 0 and 2, 1 and 3 are pairs:
+/// so they are in queries and weights, too.
 SmallVector<Value> TilesEmitter::pairsOf(ArrayRef<Value> words) {
   if (!type.isQuantized())
     return SmallVector<Value>(words);
   SmallVector<Value> pairs;
-  for (Value word : words) {
-    // 2^23 + 128 + code is the bits of 2^23 with the code, its sign turned over, in the lowest
-    // ones.
-    word = arith::XOrIOp::create(e.b, word, e.integer(e.i32(), int32_t(0x80808080)));
-    SmallVector<Value> codes;
-    for (int64_t i = 0; i < 4; ++i) {
-      Value code = e.andBits(e.shiftRight(word, 8 * i), 0xff);
-      code = e.bitcast(e.f32(), e.orBits(code, e.integer(e.i32(), 0x4b000000)));
-      codes.push_back(e.fsub(code, e.f(8388608.0 + 128)));
-    }
-    for (int64_t i = 0; i < 4; i += 2)
-      pairs.push_back(roundPair(e, element, codes[i], codes[i + 1]));
-  }
+  for (Value word : words)
+    for (int64_t i = 0; i < 2; ++i)
+      pairs.push_back(pairOfCodes(e, e.shiftRight(word, 8 * i)));
   return pairs;
+}
+
+/// Four neighbours of a row as two registers, in the pairs of `pairsOf`.
+std::array<Value, 2> TilesEmitter::roundFour(ArrayRef<Value> values) {
+  int64_t second = type.isQuantized() ? 2 : 1;
+  return {roundPair(e, element, values[0], values[second]),
+          roundPair(e, element, values[3 - second], values[3])};
 }
 
 /// Scales of the lane's keys: [8][2], as in scores.
@@ -224,8 +238,9 @@ Value TilesEmitter::keyOfHalf(int64_t half) { return e.add(e.mul(q(), e.c(8)), e
 /// Weights of 16 keys as an operand A.
 Fragment TilesEmitter::weightsOf(ArrayRef<Fragment> weights, int64_t step) {
   const Fragment &left = weights[2 * step], &right = weights[2 * step + 1];
-  return {roundPair(e, element, left[0], left[1]), roundPair(e, element, left[2], left[3]),
-          roundPair(e, element, right[0], right[1]), roundPair(e, element, right[2], right[3])};
+  auto above = roundFour({left[0], left[1], right[0], right[1]});
+  auto below = roundFour({left[2], left[3], right[2], right[3]});
+  return {above[0], below[0], above[1], below[1]};
 }
 
 /// Weights times values, of part `part` of the columns, to the warp's partial sums. Values of keys

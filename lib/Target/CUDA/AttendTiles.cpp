@@ -117,7 +117,7 @@ Fragment TilesEmitter::queryOf(Value index, bool wide) {
   if (wide)
     first = e.add(first, e.mul(e.andBits(index, 1), e.c(4)));
   first = e.add(first, e.mul(q(), e.c(wide ? 8 : 4)));
-  Fragment rows[2];
+  std::array<Value, 2> rows[2];
   for (int64_t i = 0; i < 2; ++i) {
     Value column = e.add(e.mul(rowHeads[i], e.c(size)), first);
     Value from = entry(e.rowAddress(op.q, rowTokens[i]), column);
@@ -125,8 +125,7 @@ Fragment TilesEmitter::queryOf(Value index, bool wide) {
     SmallVector<Value> values;
     for (int64_t j = 0; j < 4; ++j)
       values.push_back(LLVM::ExtractElementOp::create(e.b, four, e.c(j)));
-    rows[i] = {roundPair(e, element, values[0], values[1]),
-               roundPair(e, element, values[2], values[3])};
+    rows[i] = roundFour(values);
   }
   return {rows[0][0], rows[1][0], rows[0][1], rows[1][1]};
 }

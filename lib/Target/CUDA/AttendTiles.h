@@ -9,6 +9,7 @@
 #include "kvasir-c/abi.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <array>
 #include <limits>
 
 namespace kvasir::cuda {
@@ -89,6 +90,7 @@ private:
   Value keyOfHalf(int64_t half);
   llvm::SmallVector<Value> loadWords(Value address, int64_t words);
   llvm::SmallVector<Value> pairsOf(llvm::ArrayRef<Value> words);
+  std::array<Value, 2> roundFour(llvm::ArrayRef<Value> values);
   llvm::SmallVector<Value> loadScales(Value address);
   void emitPass(Value pass, llvm::function_ref<void(int64_t part, int64_t n, Value sum)> take);
   void emitFactors();
