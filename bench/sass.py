@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the inner loop of a linear layer for few tokens costs: instructions for a byte of weights, bytes in flight.
+"""What the inner loop of a linear layer costs: instructions for a byte of weights, bytes in flight.
 With --attention: what attention by partitions costs, for heads of 64, 128 and 256 on each architecture.
 
 Needs no GPU: kvasir-compile, ptxas, and cuobjdump with nvdisasm (of the CUDA toolkit, or of PyPI's nvidia-cuda-cuobjdump
@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 # Bits of a weight with its scales, and matrix instructions for a tile of 16 x 32 weights and 8 tokens.
@@ -32,18 +33,28 @@ KINDS = {
     "q6_k": (6.5625, 2),
     "iq4_nl": (4.5, 2),
 }
+HEAVY = {"int8-g32", "int4-g32", "iq4_nl", "q2_k", "q4_k", "q5_k"}  # 16 tokens at a time (TileWeights::isHeavy)
 SLOTS_PER_BYTE = 132 * 4 * 1.7e9 / 4.8e12
 
 
-def phase(kind, n, k):
+def phase(kind, n, k, pair=False):
+    """A layer, or the pair of gate and up with their activation. Its columns may be divided if it is not a pair."""
     element = kind if kind in ("bf16", "f16", "f32") else f'!llm.encoded<"{kind}">'
     weight = f"!llm.weight<{n}x{k}x{element}>"
     x, out = f"!step.buffer<tokens, {k}>", f"!step.buffer<tokens, {n}>"
+    rows, results = f"tensor<?x{k}xf32>", f"tensor<?x{n}xf32>"
+    # Norms and activations store what linear layers would round anyway.
+    stored = "" if kind == "f32" else f" {{step.stored = {'f16' if kind == 'f16' else 'bf16'}}}"
+    arguments = f"%x: {x}, %w: {weight}, %v: {weight}, %out: {out}" if pair else (
+        f"%x: {x}, %w: {weight}, %out: {out}, %sums: !step.buffer<one, 4194304>, %count: !step.counter")
+    linear = f"""%g, %u = llm.linear %0, [%w, %v] : {rows}, [{weight}, {weight}] -> {results}, {results}
+  %1 = llm.gated_act <silu> %g, %u : {results}""" if pair else (
+        f"%1 = llm.linear %0, [%w] : {rows}, [{weight}] -> {results}")
     return f"""step.phase @p kind <panels> {{
-^bb0(%x: {x}, %w: {weight}, %out: {out}):
-  %0 = step.read %x : {x} -> tensor<?x{k}xf32>
-  %1 = llm.linear %0, [%w] : tensor<?x{k}xf32>, [{weight}] -> tensor<?x{n}xf32>
-  step.write %1, %out : tensor<?x{n}xf32>, {out}
+^bb0({arguments}):
+  %0 = step.read %x{stored} : {x} -> {rows}
+  {linear}
+  step.write %1, %out : {results}, {out}
 }}
 """
 
@@ -97,6 +108,33 @@ def attention(options):
                   f"{lane * 32 * 8 * int(blocks) // 1024} | {count / tile:.3f} |", flush=True)
 
 
+@dataclass
+class Loop:
+    registers: int
+    blocks: int  # of a multiprocessor
+    per_tile: float  # instructions
+    pending: float  # tiles that a warp has in flight
+    input_bytes: int  # of an input of a token
+
+
+def measure(options, kind, n, k, arch, pair=False, many=False):
+    """The loop with products: for few tokens the one with the fewest, for many tokens the one with the most."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, cubin = Path(folder, "phase.mlir"), Path(folder, "phase.cubin")
+        source.write_text(phase(kind, n, k, pair))
+        table = run(options.compiler, source, "--from", "schedule", "--target", f"cuda:{arch}", "--emit", "cubin", "-o",
+                    cubin).stdout
+        loops = inner_loops(instructions(cubin, options.cuobjdump))
+    count = lambda loop: sum("HMMA" in line for line in loop)
+    loop = (max if many else min)((loop for loop in loops if count(loop)), key=count)
+    # Many tokens: a tile meets 32 of them, or 16 where decoding takes many registers.
+    columns = (2 if kind in HEAVY else 4) if many else 1
+    tiles = count(loop) / KINDS[kind][1] / columns
+    row = re.search(r"^p\s+(\d+)\s+\d+\s+(\d+)", table, re.M)
+    pending = int(re.search(r"DEPBAR\.LE SB0, 0x([0-9a-f]+)", "\n".join(loop))[1], 16)
+    return Loop(int(row[1]), int(row[2]), len(loop) / tiles, pending * tiles, 4 if kind == "f32" else 2)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("kinds", nargs="*", default=list(KINDS))
@@ -105,29 +143,20 @@ def main():
     parser.add_argument("--arch", default="sm_90")
     parser.add_argument("--shape", type=int, nargs=2, default=[4096, 4096], metavar=("N", "K"))
     parser.add_argument("--attention", action="store_true")
+    parser.add_argument("--many", action="store_true", help="the loop for more than 8 tokens")
+    parser.add_argument("--pair", action="store_true", help="gate and up")
     options = parser.parse_args()
     if options.attention:
         return attention(options)
     print("| weights | registers | instructions per tile | bytes | per byte | of bandwidth | KB in flight per block |")
     print("|---|---|---|---|---|---|---|")
     for kind in options.kinds or list(KINDS):
-        bits, products = KINDS[kind]
-        with tempfile.TemporaryDirectory() as folder:
-            source, cubin = Path(folder, "phase.mlir"), Path(folder, "phase.cubin")
-            source.write_text(phase(kind, *options.shape))
-            table = run(options.compiler, source, "--from", "schedule", "--target", f"cuda:{options.arch}", "--emit",
-                        "cubin", "-o", cubin).stdout
-            loops = inner_loops(instructions(cubin, options.cuobjdump))
-        # Few tokens: the loop with products and the fewest of them.
-        count = lambda loop: sum("HMMA" in line for line in loop)
-        loop = min((loop for loop in loops if count(loop)), key=count)
-        tiles = count(loop) / products
-        registers = re.search(r"^p\s+(\d+)", table, re.M)[1]
-        pending = int(re.search(r"DEPBAR\.LE SB0, 0x([0-9a-f]+)", "\n".join(loop))[1], 16)
+        bits, _ = KINDS[kind]
+        loop = measure(options, kind, *options.shape, options.arch, options.pair, options.many)
         tile = 16 * 32 * bits / 8
-        each = len(loop) / tiles / tile
-        print(f"| {kind} | {registers} | {len(loop) / tiles:.0f} | {tile:.0f} | {each:.3f} | "
-              f"{min(1, SLOTS_PER_BYTE / each):.0%} | {pending * tiles * tile * 8 / 1024:.0f} |")
+        each = loop.per_tile / tile
+        print(f"| {kind} | {loop.registers} | {loop.per_tile:.0f} | {tile:.0f} | {each:.3f} | "
+              f"{min(1, SLOTS_PER_BYTE / each):.0%} | {loop.pending * tile * 8 / 1024:.0f} |")
 
 
 if __name__ == "__main__":

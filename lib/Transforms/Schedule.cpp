@@ -6,6 +6,7 @@
 #include "dialects/KV/KV.h"
 #include "dialects/LLM/LLM.h"
 #include "dialects/Step/Step.h"
+#include "dialects/Step/Stored.h"
 #include "dialects/Step/Sums.h"
 #include "kvasir-c/abi.h"
 #include "kvasir/Transforms/Passes.h"
@@ -60,6 +61,8 @@ private:
   void addCompute(const PhaseDraft &draft);
   void addWrites(const PhaseDraft &draft);
   step::BufferType bufferType(Value value, bool oneRow);
+  Type storedType(Value value);
+  void markStored(Operation *op, Value value);
   step::PhaseOp deduplicate(step::PhaseOp phase, const PhaseDraft &draft);
   void write(Value value, Operand operand, Type type);
 
@@ -88,6 +91,37 @@ step::BufferType PhaseBuilder::bufferType(Value value, bool oneRow) {
                                dyn_cast_or_null<llm::Int8RowsAttr>(rows.getEncoding()));
 }
 
+/// What all readers of a value round it to: null unless they are linear layers that have weights of
+/// one type, and the op that makes it has a kernel that can round it.
+Type PhaseBuilder::storedType(Value value) {
+  Operation *op = value.getDefiningOp();
+  auto rows = dyn_cast<RankedTensorType>(value.getType());
+  bool can =
+      isa_and_nonnull<llm::RmsNormOp, llm::LayerNormOp, kv::AttendOp, kv::MergePartitionsOp>(op) ||
+      (op && op->hasTrait<llm::ElementwiseOp>());
+  if (!blocks || !can || !rows || rows.getRank() != 2 || rows.getDimSize(1) % 32 != 0)
+    return {};
+  Type common;
+  for (OpOperand &use : value.getUses()) {
+    auto linear = dyn_cast<llm::LinearOp>(use.getOwner());
+    if (!linear || use.getOperandNumber() != 0)
+      return {};
+    for (Value weight : linear.getWeights()) {
+      auto type = cast<llm::WeightType>(weight.getType());
+      Type wanted = type.getEncoding() ? builder.getBF16Type() : type.getElementType();
+      if (wanted.isF32() || (common && common != wanted))
+        return {};
+      common = wanted;
+    }
+  }
+  return common;
+}
+
+void PhaseBuilder::markStored(Operation *op, Value value) {
+  if (Type type = storedType(value))
+    op->setAttr(step::storedAttribute, TypeAttr::get(type));
+}
+
 Value PhaseBuilder::argument(Operand operand, Type type) {
   operands.push_back(operand);
   return body->addArgument(type, builder.getUnknownLoc());
@@ -104,7 +138,9 @@ void PhaseBuilder::addInputs(const PhaseDraft &draft) {
         mapping.map(value, step::InputOp::create(builder, op->getLoc(), value.getType(), kind));
       } else if (isa<RankedTensorType>(value.getType())) {
         Value buffer = argument({value, {}}, bufferType(value, /*oneRow=*/false));
-        mapping.map(value, step::ReadOp::create(builder, op->getLoc(), value.getType(), buffer));
+        auto read = step::ReadOp::create(builder, op->getLoc(), value.getType(), buffer);
+        markStored(read, value);
+        mapping.map(value, read);
       } else {
         mapping.map(value, argument({value, {}}, value.getType()));
       }
@@ -124,7 +160,8 @@ void PhaseBuilder::addCompute(const PhaseDraft &draft) {
 
 void PhaseBuilder::write(Value value, Operand operand, Type type) {
   Value buffer = argument(operand, type);
-  step::WriteOp::create(builder, value.getLoc(), mapping.lookup(value), buffer);
+  auto write = step::WriteOp::create(builder, value.getLoc(), mapping.lookup(value), buffer);
+  markStored(write, value);
 }
 
 /// Values on rows get their home first (scratch, unless the phase is of rows and others read them),

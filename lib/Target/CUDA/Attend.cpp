@@ -2,6 +2,7 @@
 // positions, online softmax inside a partition of 512 keys, partitions folded left to right
 // (docs/Rationale/Bits.md). SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Attend.h"
+#include "StoredRows.h"
 
 #include "kvasir-c/abi.h"
 #include "llvm/Support/MathExtras.h"
@@ -286,7 +287,8 @@ void AttendEmitter::emitOutputs(ValueRange state) {
       Value sum = e.load(e.f32(), entry(factors, row));
       Value head = e.mul(e.loadInt(weights, row), e.c(size));
       Value to = e.bufferRow(op.out, e.loadInt(begins, row));
-      e.store(e.fdiv(state[2 + n], sum), entry(to, e.add(head, columnOf(output))));
+      Value column = e.add(head, columnOf(output));
+      storeColumn(e, storedBy(e, op.write), e.fdiv(state[2 + n], sum), to, column);
     });
   }
 }

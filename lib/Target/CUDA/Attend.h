@@ -16,9 +16,10 @@ bool attendsInTiles(kv::PagedType type);
 struct Attention {
   kv::PagedType type;
   Value cache, q;
-  Value out;          ///< the buffer of the result
-  int64_t heads;      ///< of the queries
-  int64_t partitions; ///< of the result; 0: it is `kv.attend`, nothing is split
+  Value out;              ///< the buffer of the result
+  mlir::Operation *write; ///< what puts it there
+  int64_t heads;          ///< of the queries
+  int64_t partitions;     ///< of the result; 0: it is `kv.attend`, nothing is split
   double scale;
 
   int64_t group() const { return heads / type.getHeads(); }

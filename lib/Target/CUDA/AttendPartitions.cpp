@@ -1,6 +1,7 @@
 // Contexts that blocks share: which block has which partition, and how partitions are folded.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Attend.h"
+#include "StoredRows.h"
 
 #include "kvasir-c/abi.h"
 #include "llvm/Support/MathExtras.h"
@@ -17,8 +18,10 @@ constexpr double negativeInfinity = -std::numeric_limits<double>::infinity();
 Attention cuda::attentionOf(step::PhaseOp phase) {
   Block &body = phase.getBody().front();
   Attention result = {};
-  for (auto write : body.getOps<step::WriteOp>())
+  for (auto write : body.getOps<step::WriteOp>()) {
     result.out = write.getBuffer();
+    result.write = write;
+  }
   auto set = [&](auto op) {
     result.type = cast<kv::PagedType>(op.getCache().getType());
     result.cache = op.getCache();
@@ -255,7 +258,7 @@ void MergeEmitter::emitOutput(Value token, Value column) {
   state =
       e.fold(whole, to, 1, state, [&](Value p, ValueRange before) { return fold(before, p, 1); });
   Value out = e.rowAddress(op.getResult(), token);
-  e.store(e.fdiv(state[2], state[1]), e.at(out, e.mul(column, e.c(4))));
+  storeColumn(e, storedType(e, op.getResult()), e.fdiv(state[2], state[1]), out, column);
 }
 
 Items MergeEmitter::emit() {

@@ -1,6 +1,7 @@
 // Attention on tensor cores: caches of 16-bit floats, heads of a multiple of 16. Items and passes.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "AttendTiles.h"
+#include "StoredRows.h"
 
 using namespace mlir;
 using namespace kvasir;
@@ -240,8 +241,8 @@ void TilesEmitter::writeTotals(ValueRange totals) {
         Value head = e.add(e.mul(item.head, e.c(group)), e.rem(row, e.c(group)));
         Value column = e.add(e.mul(head, e.c(size)), e.rem(output, e.c(width)));
         Value sum = e.load(e.f32(), entry(sums, inChunk));
-        e.store(e.fdiv(totals[part * outputsOfThread() + n], sum),
-                e.at(entry(to, column), part * width * 4));
+        storeColumn(e, storedBy(e, op.write), e.fdiv(totals[part * outputsOfThread() + n], sum), to,
+                    e.add(column, e.c(part * width)));
       });
     }
 }

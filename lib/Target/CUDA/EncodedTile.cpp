@@ -25,7 +25,8 @@ EncodedTile::EncodedTile(KernelEmitter &e, llm::WeightType type, const Encoding 
     columns = LaneColumns::twiceFour;
   crossed = rowsTogether = true;
   minima = encoding.minimum == MinimumKind::f16 || encoding.minimum == MinimumKind::sub8;
-  heavy = minima || (encoding.bits == 8 && groupColumns() == pieceColumns);
+  heavy = minima || (groupColumns() == pieceColumns &&
+                     (encoding.bits == 8 || encoding.scale != ScaleKind::e8m0));
   tileAlignment = panel.fieldsInHeader ? 1 : blockTiles;
   for (const CodePlane &plane : codePlanes(encoding.bits))
     codeWords += oneLine(plane) ? 1 : 2;

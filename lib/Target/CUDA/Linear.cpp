@@ -9,6 +9,11 @@ using namespace mlir;
 using namespace kvasir;
 using namespace kvasir::cuda;
 
+/// What inputs are rounded to for weights of `type`; f32: to two parts.
+static Type inputTypeOf(llm::WeightType type) {
+  return type.getEncoding() ? Type(BFloat16Type::get(type.getContext())) : type.getElementType();
+}
+
 LogicalResult LinearEmitter::check() {
   for (Operation &op : e.phase.getBody().front()) {
     if (&op == linear.getOperation())
@@ -20,6 +25,16 @@ LogicalResult LinearEmitter::check() {
   if (cast<RankedTensorType>(linear.getX().getType()).getEncoding())
     return linear.emitError("linear layers whose inputs are rounded to 8 bits have no kernel yet; "
                             "compile with --activations exact");
+  if (stored.isF32())
+    return success();
+  if (emit::featuresOf(linear.getX()) % Mma16::columns != 0)
+    return linear.emitError("expected a multiple of ")
+           << Mma16::columns << " inputs that are stored as " << stored << ", but got "
+           << emit::featuresOf(linear.getX());
+  for (unsigned result = 0; result < linear.getWeights().size(); ++result)
+    if (Type type = inputTypeOf(weightType(result)); type != stored)
+      return linear.emitError("expected inputs that are stored as ")
+             << type << " or f32, but got " << stored;
   return success();
 }
 
@@ -51,9 +66,9 @@ WeightStream::Ring LinearEmitter::ringAfter(int64_t others) {
 
 /// A power of two that divides every share, and of which the ring has some.
 int64_t LinearEmitter::stageTilesOf(const Plan &plan) {
-  // Two encoded results have as many codes in half a stage.
+  // Two encoded results have as many codes in half a stage, and inputs of f32 take the registers.
   bool encoded = llvm::any_of(plan.weights, [](const auto &own) { return own->isEncoded(); });
-  int64_t stage = mostStageTiles / (encoded && plan.weights.size() > 1 ? 2 : 1);
+  int64_t stage = mostStageTiles / (encoded && plan.weights.size() > 1 && stored.isF32() ? 2 : 1);
   for (int64_t share = 0; share < blockWarps; ++share)
     stage = std::gcd(stage, shareBound(plan, share + 1) - shareBound(plan, share));
   constexpr int64_t fewestSlots = 3;
@@ -189,6 +204,27 @@ void LinearEmitter::emitItems(const Plan &plan, Value firstToken, Value copyFirs
 /// are zeros, whatever lies in memory.
 SmallVector<Value> LinearEmitter::loadInputs(Value x, Value tile, int64_t ahead,
                                              LaneColumns which) {
+  return stored.isF32() ? loadFloats(x, tile, ahead, which) : loadRounded(x, tile, ahead, which);
+}
+
+SmallVector<Value> LinearEmitter::loadRounded(Value x, Value tile, int64_t ahead,
+                                              LaneColumns which) {
+  bool eight = which == LaneColumns::eight;
+  Value lanes = e.mul(e.andBits(e.lane, 3), e.c(eight ? 8 : 4));
+  Value first = e.add(e.mul(tile, e.c(Mma16::columns)), lanes), own = e.at(x, e.mul(first, e.c(2)));
+  int64_t words = eight ? 4 : 2; // that lie together
+  SmallVector<Value> values;
+  for (int64_t part = 0; part < 4 / words; ++part) {
+    Value address = e.at(own, (ahead * Mma16::columns + part * Mma16::columns / 2) * 2);
+    Value loaded = e.load(e.vec(words, e.i32()), address, words * 4);
+    for (int64_t i = 0; i < words; ++i)
+      values.push_back(LLVM::ExtractElementOp::create(e.b, loaded, e.c(i)));
+  }
+  return values;
+}
+
+SmallVector<Value> LinearEmitter::loadFloats(Value x, Value tile, int64_t ahead,
+                                             LaneColumns which) {
   int64_t columns = featuresOf(linear.getX()), after = ahead * Mma16::columns;
   bool eight = which == LaneColumns::eight;
   Value lanes = e.mul(e.andBits(e.lane, 3), e.c(eight ? 8 : 4));
@@ -213,7 +249,7 @@ SmallVector<Value> LinearEmitter::loadInputs(Value x, Value tile, int64_t ahead,
   return values;
 }
 
-/// The lane's inputs in the tiles of a stage, as the first result wants them: [tile][8].
+/// The lane's inputs in the tiles of a stage, as the first result wants them: [tile][inputValues].
 SmallVector<Value> LinearEmitter::loadStage(const Plan &plan, Value x, Value first) {
   SmallVector<Value> all;
   for (int64_t i = 0; i < plan.stageTiles; ++i)
@@ -225,7 +261,8 @@ SmallVector<Value> LinearEmitter::loadStage(const Plan &plan, Value x, Value fir
 SmallVector<Value> LinearEmitter::roundStage(const Plan &plan, ArrayRef<Value> inputs) {
   SmallVector<Value> all;
   for (int64_t i = 0; i < plan.stageTiles; ++i) {
-    RoundedInputs rounded = plan.weights.front()->round(inputs.slice(i * 8, 8));
+    RoundedInputs rounded =
+        plan.weights.front()->round(inputs.slice(i * inputValues(), inputValues()));
     llvm::append_range(all, rounded.first);
     llvm::append_range(all, rounded.second);
   }
@@ -376,7 +413,7 @@ void LinearEmitter::emitOutput(const LinearGroup &group, ArrayRef<Value> sums, V
   for (auto write : e.phase.getBody().front().getOps<step::WriteOp>())
     if (Value value = known.lookup(write.getValue());
         value && !write.getValue().getDefiningOp<step::ReadOp>())
-      e.store(value, e.at(e.bufferRow(write.getBuffer(), token), offset));
+      storeColumn(e, storedBy(e, write), value, e.bufferRow(write.getBuffer(), token), output);
 }
 
 FailureOr<Items> cuda::emitLinear(KernelEmitter &e) { return LinearEmitter(e).emit(); }

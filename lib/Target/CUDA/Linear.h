@@ -4,6 +4,7 @@
 #ifndef KVASIR_LIB_TARGET_CUDA_LINEAR_H
 #define KVASIR_LIB_TARGET_CUDA_LINEAR_H
 
+#include "StoredRows.h"
 #include "WeightStream.h"
 
 #include "kvasir/Encoding/Mma16.h"
@@ -32,7 +33,8 @@ constexpr int64_t mostStageTiles = 4;
 class LinearEmitter {
 public:
   explicit LinearEmitter(KernelEmitter &e)
-      : e(e), linear(*e.phase.getBody().front().getOps<llm::LinearOp>().begin()) {}
+      : e(e), linear(*e.phase.getBody().front().getOps<llm::LinearOp>().begin()),
+        stored(storedType(e, linear.getX())) {}
   FailureOr<Items> emit();
 
 private:
@@ -83,6 +85,10 @@ private:
   std::vector<DecodedTile> decode(const Weights &weights, WeightStream &stream,
                                   const WeightStream::State &state, int64_t tile);
   SmallVector<Value> loadInputs(Value x, Value tile, int64_t ahead, LaneColumns which);
+  SmallVector<Value> loadFloats(Value x, Value tile, int64_t ahead, LaneColumns which);
+  SmallVector<Value> loadRounded(Value x, Value tile, int64_t ahead, LaneColumns which);
+  /// That `loadInputs` makes: 8 of f32, or 4 words of two that are stored rounded.
+  int64_t inputValues() const { return stored.isF32() ? 8 : 4; }
   SmallVector<RowPair> rowScales(const Plan &plan, Value band);
   void scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> scales, int64_t columns);
   void emitOutput(const LinearGroup &group, ArrayRef<Value> sums, Value output, Value token);
@@ -148,6 +154,7 @@ private:
   KernelEmitter &e;
   llm::LinearOp linear;
   SmallVector<Plan> plans;
+  Type stored;    ///< what inputs are stored as
   Value count;    ///< tokens (rows) of the linear layer
   Value memory;   ///< shared: sums and inputs, then the warps' rings
   Value partials; ///< [result of the group][warp][token][tokenStride] f32 in shared memory

@@ -43,7 +43,8 @@ Value LinearEmitter::tokenTilesOf(const Plan &plan) {
 
 LinearEmitter::Wide LinearEmitter::wideOf(const Plan &plan) {
   int64_t columns = columnsOf(plan);
-  Wide wide{plan, {}, columns, std::min(plan.stageTiles, roundParts * blockWarps / columns)};
+  int64_t roundTiles = std::min(plan.stageTiles, roundParts * blockWarps / columns);
+  Wide wide{plan, {}, columns, roundTiles, {}, {}, {}, {}, {}};
   wide.inputs = memory;
   wide.totals = e.at(memory, 2 * wide.bufferBytes());
   wide.tokenTiles = tokenTilesOf(plan);
@@ -211,7 +212,7 @@ void LinearEmitter::emitWideItem(const Wide &wide, WeightStream &stream, Value i
 SmallVector<Value> LinearEmitter::loadOwnInputs(const Wide &wide, Value x, Value step) {
   int64_t parts = wide.roundTiles * wide.columns;
   SmallVector<Value> inputs;
-  for (int64_t i = 0; i < llvm::divideCeil(parts, blockWarps); ++i) {
+  for (int64_t i = 0; i * blockWarps < parts; ++i) {
     Value tile = e.div(e.add(e.warp, e.c(i * blockWarps)), e.c(wide.columns));
     tile = e.minimum(e.add(step, tile), e.c(tiles() - 1));
     llvm::append_range(inputs, loadInputs(x, tile, 0, wide.weights.front()->laneColumns()));
@@ -223,7 +224,8 @@ void LinearEmitter::shareInputs(const Wide &wide, ArrayRef<Value> inputs, Value 
   int64_t parts = wide.roundTiles * wide.columns;
   for (int64_t i = 0; i < parts; i += blockWarps) {
     auto share = [&] {
-      RoundedInputs rounded = wide.weights.front()->round(inputs.slice(i / blockWarps * 8, 8));
+      RoundedInputs rounded =
+          wide.weights.front()->round(inputs.slice(i / blockWarps * inputValues(), inputValues()));
       Value words = LLVM::PoisonOp::create(e.b, e.vec(4, e.i32()));
       for (int64_t j = 0; j < 4; ++j)
         words = LLVM::InsertElementOp::create(e.b, words, rounded.first[j], e.c(j));

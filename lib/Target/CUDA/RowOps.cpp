@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "../Common/Encoded.h"
 #include "Attend.h"
+#include "StoredRows.h"
 
 #include "kvasir-c/abi.h"
 #include "kvasir/Encoding/Mma16.h"
@@ -127,6 +128,7 @@ void RowEmitter::emitRmsNorm(llm::RmsNormOp op) {
   Value weight = e.operand(op.getWeight());
   float epsilon = op.getEpsilon().convertToFloat();
   bool wholeRow = group == features;
+  Type stored = storedType(e, op.getResult());
   Value start = wholeRow ? e.thread : e.lane;
   int64_t step = wholeRow ? blockThreads : warpLanes;
   auto emitGroup = [&](Value from, Value to) {
@@ -138,14 +140,15 @@ void RowEmitter::emitRmsNorm(llm::RmsNormOp op) {
     Value sum = wholeRow ? e.sumBlock(squares) : e.sumWarp(squares);
     Value scale = inverseRoot(e.fdiv(sum, e.f(group)), epsilon);
     e.loop(start, e.c(group), step, [&](Value i) {
-      put(e.fmul(getConstant(weight, i), e.fmul(get(from, i), scale)), to, i);
+      Value y = e.fmul(getConstant(weight, i), e.fmul(get(from, i), scale));
+      storeColumn(e, stored, y, to, i);
     });
   };
   if (wholeRow)
     return emitGroup(x, out);
   e.loop(e.warp, e.c(features / group), blockWarps, [&](Value g) {
-    Value offset = e.mul(g, e.c(group * 4));
-    emitGroup(e.at(x, offset), e.at(out, offset));
+    Value first = e.mul(g, e.c(group));
+    emitGroup(e.at(x, e.mul(first, e.c(4))), e.at(out, e.mul(first, e.c(bytesOf(stored)))));
   });
 }
 
@@ -167,9 +170,10 @@ void RowEmitter::emitLayerNorm(llm::LayerNormOp op) {
     return e.fma(d, d, sum);
   });
   Value scale = inverseRoot(variance, op.getEpsilon().convertToFloat());
+  Type stored = storedType(e, op.getResult());
   e.forThreads(n, [&](Value i) {
     Value v = e.fmul(e.fmul(e.fsub(get(x, i), mean), scale), getConstant(weight, i));
-    put(bias ? e.fadd(v, getConstant(bias, i)) : v, out, i);
+    storeColumn(e, stored, bias ? e.fadd(v, getConstant(bias, i)) : v, out, i);
   });
 }
 
@@ -291,10 +295,11 @@ void RowEmitter::emitElementwise(Operation *op) {
   for (Value operand : op->getOperands())
     from.push_back(e.rowAddress(operand, row));
   Value out = e.rowAddress(op->getResult(0), row);
+  Type stored = storedType(e, op->getResult(0));
   e.forThreads(featuresOf(op->getResult(0)), [&](Value i) {
     SmallVector<Value> values;
     for (Value address : from)
       values.push_back(get(address, i));
-    put(emit::emitElementwise(e, op, values), out, i);
+    storeColumn(e, stored, emit::emitElementwise(e, op, values), out, i);
   });
 }

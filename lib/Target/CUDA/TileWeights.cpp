@@ -29,7 +29,22 @@ Fragment TileWeights::roundOnce(ArrayRef<Value> values) {
   return registers;
 }
 
+/// Of words (0, 1), (2, 3), (4, 5), (6, 7).
+Fragment TileWeights::arrange(ArrayRef<Value> words) {
+  if (!crossed)
+    return Fragment(words);
+  Fragment registers;
+  for (int64_t i = 0; i < 4; i += 2) {
+    Value low = words[i], high = words[i + 1];
+    registers.push_back(e.orBits(e.andBits(low, 0xffff), e.shiftLeft(high, 16)));
+    registers.push_back(e.orBits(e.shiftRight(low, 16), e.andBits(high, -65536)));
+  }
+  return registers;
+}
+
 RoundedInputs TileWeights::round(ArrayRef<Value> inputs) {
+  if (inputs.size() == 4)
+    return {arrange(inputs), {}};
   RoundedInputs result{roundOnce(inputs), {}};
   if (!twoParts)
     return result;

@@ -67,7 +67,7 @@ public:
   /// The output of the tile that the lane's sums 0 and 1 (2 and 3) belong to.
   Value outputOf(int64_t row);
 
-  /// Rounds the lane's 8 inputs of a token.
+  /// Rounds the lane's 8 inputs of a token. 4 values are words of two that are rounded already.
   RoundedInputs round(llvm::ArrayRef<Value> inputs);
   /// Whether `round` makes the same of the same inputs for both.
   bool sharesInputs(const TileWeights &other) const {
@@ -98,6 +98,7 @@ protected:
 
 private:
   Fragment roundOnce(llvm::ArrayRef<Value> values);
+  Fragment arrange(llvm::ArrayRef<Value> words);
 };
 
 } // namespace kvasir::cuda

@@ -107,7 +107,8 @@ Layer test::makeLayer(const std::string &element, int64_t n, int64_t k, unsigned
   return layer;
 }
 
-std::string test::phaseOf(const Layer &layer, int results, bool divided) {
+std::string test::phaseOf(const Layer &layer, int results, bool divided,
+                          const std::string &stored) {
   std::string n = std::to_string(layer.n), k = std::to_string(layer.k);
   std::string x = "!step.buffer<tokens, " + k + ">", out = "!step.buffer<tokens, " + n + ">";
   std::string w = "!llm.weight<" + n + "x" + k + "x" + layer.element + ">";
@@ -118,7 +119,8 @@ std::string test::phaseOf(const Layer &layer, int results, bool divided) {
   text += ", %out: " + out;
   if (divided)
     text += ", %sums: !step.buffer<one, 4194304>, %count: !step.counter";
-  text += "):\n %0 = step.read %x : " + x + " -> " + from + "\n";
+  text += "):\n %0 = step.read %x" + (stored.empty() ? "" : " {step.stored = " + stored + "}") +
+          " : " + x + " -> " + from + "\n";
   if (results == 1)
     text += " %r = llm.linear %0, [%w] : " + from + ", [" + w + "] -> " + to + "\n";
   else

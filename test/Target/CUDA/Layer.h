@@ -23,7 +23,8 @@ Layer makeLayer(const std::string &element, int64_t n, int64_t k, unsigned seed)
 /// `results` layers of the same shape and type with one input; two are the halves of a gated
 /// activation (silu of the first times the second). A phase named "p". `divided`: blocks may have a
 /// share of the columns each, with memory for their sums and a counter as the last operands.
-std::string phaseOf(const Layer &layer, int results, bool divided);
+/// `stored`: bf16 or f16, what inputs are stored as; empty: f32.
+std::string phaseOf(const Layer &layer, int results, bool divided, const std::string &stored = "");
 
 /// Uniform in [-2, 2), multiples of 2^-22.
 std::vector<float> randomFloats(size_t count, unsigned seed);

@@ -14,6 +14,7 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/IR/LLVMContext.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/MathExtras.h"
@@ -58,8 +59,9 @@ using Plant = void (*)(mlir::ModuleOp);
 class Kernel {
 public:
   Kernel(const std::string &element, int64_t n, int64_t k, int results, const std::string &chip,
-         int64_t blocks, uint64_t seed = 0, Plant plant = nullptr)
-      : lowered(phaseOf(makeLayer(element, n, k, 1), results, /*divided=*/true), chip) {
+         int64_t blocks, uint64_t seed = 0, const std::string &stored = "", Plant plant = nullptr)
+      : stored(stored),
+        lowered(phaseOf(makeLayer(element, n, k, 1), results, /*divided=*/true, stored), chip) {
     for (int i = 0; i < results; ++i)
       layers.push_back(makeLayer(element, n, k, 1 + i));
     EmulatorOptions options;
@@ -87,7 +89,7 @@ public:
     // What lies between rows is unspecified, and must not matter.
     std::vector<float> in(tokens * from, NAN), out(tokens * to, NAN), result;
     for (int64_t t = 0; t < tokens; ++t)
-      std::copy_n(&x[t * k], k, &in[t * from]);
+      putRow(&in[t * from], &x[t * k], k);
     kvasir_step_args args = {};
     args.struct_size = sizeof(args);
     args.tokens = int32_t(tokens);
@@ -130,11 +132,25 @@ public:
   int64_t countedShares = 0; ///< that blocks handed on in the latest run
 
 private:
+  void putRow(float *to, const float *x, int64_t k) const {
+    if (stored.empty())
+      std::copy_n(x, k, to);
+    for (int64_t i = 0; i < k && !stored.empty(); ++i) {
+      uint32_t word;
+      std::memcpy(&word, &x[i], 4);
+      auto half = _Float16(x[i]);
+      uint16_t bits = word >> 16;
+      if (stored == "f16")
+        std::memcpy(&bits, &half, 2);
+      std::memcpy(reinterpret_cast<char *>(to) + 2 * i, &bits, 2);
+    }
+  }
   int64_t strideOf(int64_t columns) {
     std::string text = "!step.buffer<tokens, " + std::to_string(columns) + ">";
     return llvm::cast<step::BufferType>(mlir::parseType(text, &lowered.context)).getRowBytes() / 4;
   }
 
+  std::string stored; ///< of inputs
   Lowered lowered;
   std::unique_ptr<Emulated> code;
   std::vector<float> sums = std::vector<float>(size_t(6) << 17 >> 2, NAN); // of 6 units
@@ -210,7 +226,7 @@ void checkDivided(const std::string &element, int64_t n, int64_t k, int results,
   constexpr int64_t most = 70;
   std::vector<float> x = randomFloats(most * k, 7), whole;
   for (int64_t blocks : {1, 4, 19}) {
-    Kernel kernel(element, n, k, results, blocks == 4 ? "sm_80" : "sm_90", blocks, blocks);
+    Kernel kernel(element, n, k, results, blocks == 4 ? "sm_80" : "sm_90", blocks, blocks, "bf16");
     ASSERT_EQ(kernel.failure, "");
     int64_t grid = std::min<int64_t>(blocks, llvm::divideCeil(n, 16)), divided = 0;
     for (int64_t tokens : {most, int64_t(3), int64_t(8), int64_t(17), int64_t(33)}) {
@@ -231,7 +247,7 @@ void checkDivided(const std::string &element, int64_t n, int64_t k, int results,
 TEST(CudaLinearShapes, DividedColumns) {
   checkDivided("bf16", 136, 288, 1, 2); // shares of one tile and two
   checkDivided("bf16", 72, 256, 2, 2);  // gate and up
-  checkDivided("int4-g128", 72, 1024, 1, 1);
+  checkDivided("int4-g128", 72, 1024, 2, 2);
   checkDivided("q4_k", 104, 2048, 1, 1, 16);
 }
 
@@ -255,7 +271,7 @@ template <Piece piece> void takeAway(mlir::ModuleOp module) {
 
 TEST(CudaLinearShapes, EachPieceOfTheHandshakeIsMissed) {
   auto finding = [](Plant plant) {
-    Kernel kernel("bf16", 264, 288, 1, "sm_80", 16, 0, plant); // a block has at most two shares
+    Kernel kernel("bf16", 264, 288, 1, "sm_80", 16, 0, "", plant); // a block has at most two shares
     EXPECT_EQ(kernel.failure, "");
     kernel.launch(randomFloats(9 * 288, 7), 9);
     EXPECT_GT(kernel.countedShares, 0);
@@ -271,6 +287,35 @@ TEST(CudaLinearShapes, EachPieceOfTheHandshakeIsMissed) {
   EXPECT_TRUE(isRace(release, "global memory: it reads")) << release;
   std::string acquire = finding(takeAway<Piece::acquire>);
   EXPECT_TRUE(isRace(acquire, "global memory: it reads")) << acquire;
+}
+
+/// Inputs that are stored as they are rounded: the same bits.
+TEST(CudaLinearShapes, StoredInputs) {
+  constexpr int64_t n = 24, k = 512, most = 40;
+  for (const char *element : {"bf16", "f16", "int8", "q6_k"}) {
+    SCOPED_TRACE(element);
+    bool isHalf = element == std::string("f16");
+    std::vector<float> x = randomFloats(most * k, 7), results[2];
+    for (float &value : x)
+      value = roundTo(value, isHalf ? 11 : 8);
+    for (const char *stored : {"", isHalf ? "f16" : "bf16"}) {
+      Kernel kernel(element, n, k, 1, "sm_90", 2, 0, stored);
+      ASSERT_EQ(kernel.failure, "");
+      for (int64_t tokens : {int64_t(3), most})
+        llvm::append_range(results[*stored != 0], kernel.run(x, tokens));
+    }
+    EXPECT_EQ(results[0], results[1]);
+  }
+}
+
+TEST(CudaLinearShapes, StoredInputsThatAreNone) {
+  Layer layer = makeLayer("bf16", 16, 48, 1);
+  EXPECT_EQ(Lowered(phaseOf(layer, 1, false, "bf16"), "sm_90").failure.substr(0, 75),
+            "expected a multiple of 32 inputs that are stored as 'bf16', but got 48\n"
+            "cann");
+  layer = makeLayer("f16", 16, 64, 1);
+  EXPECT_EQ(Lowered(phaseOf(layer, 1, false, "bf16"), "sm_90").failure.substr(0, 69),
+            "expected inputs that are stored as 'f16' or f32, but got 'bf16'\ncanno");
 }
 
 /// A NaN among weights makes its row NaN, and no other.
