@@ -84,7 +84,7 @@ def Step_BufferType : TypeDef<Step_Dialect, "Buffer"> {
 
 def Step_CounterType : TypeDef<Step_Dialect, "Counter"> {
   let mnemonic = "counter";
-  let summary = "an i32 of one row of the phase table, zero when the step starts";
+  let summary = "64 bytes of one row of the phase table, zero when the step starts; an i32 on CPUs";
 }
 
 def Step_CostAttr : AttrDef<Step_Dialect, "Cost"> {

@@ -47,8 +47,9 @@ typedef struct kvasir_step_args {
 
 /* A phase: worker `worker` of `workers` does its share. `operands` has one pointer for each
  * operand of the row in the phase table (see Module.fbs, table Operand): a buffer of the arena,
- * a weight, the pages of a cache, the worker's own scratch, or the row's work counter (an
- * int32_t that is 0 when the step starts). Between two rows all workers meet at a barrier.
+ * a weight, the pages of a cache, the worker's own scratch, or the row's work counter
+ * (KVASIR_ALIGNMENT bytes that are 0 when the step starts; an int32_t on CPUs). Between two rows
+ * all workers meet at a barrier.
  * Phase functions allocate nothing, call nothing and set no state. */
 typedef void (*kvasir_phase_fn)(const kvasir_step_args *args, void *const *operands, int32_t worker,
                                 int32_t workers);
