@@ -34,10 +34,10 @@ suite() { # name, build directory, ctest arguments...
     "$@" >"$results/$name.log" 2>&1 || grep -vE '^ *[0-9]+/[0-9]+ .*Passed' "$results/$name.log" | tail -80
 }
 
-# The runtime alone, with a sanitizer, and its tests.
-sanitized() { # sanitizer
+# The runtime alone, with sanitizers, and its tests.
+sanitized() { # sanitizer+sanitizer...
   local directory=build/runtime-$1
-  cmake -G Ninja -S runtime -B "$directory" -DKVASIR_SANITIZE="$1" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+  cmake -G Ninja -S runtime -B "$directory" -DKVASIR_SANITIZE="${1//+/;}" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     -DCMAKE_C_COMPILER=/usr/lib/llvm-22/bin/clang -DCMAKE_CXX_COMPILER=/usr/lib/llvm-22/bin/clang++ \
     -DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld -DCMAKE_SHARED_LINKER_FLAGS=-fuse-ld=lld &&
     cmake --build "$directory"
@@ -48,7 +48,7 @@ suite ctest build -E '^lit$'
 step format scripts/check-format.sh
 step tidy scripts/check-tidy.sh
 if [ "$quick" != --quick ]; then
-  for sanitizer in address undefined thread; do
+  for sanitizer in address+undefined thread; do
     step "build-runtime-$sanitizer" sanitized $sanitizer
     suite "runtime-$sanitizer" build/runtime-$sanitizer
   done
