@@ -60,7 +60,13 @@ def phase(kind, n, k, pair=False):
 
 
 def run(*command):
-    return subprocess.run(command, check=True, capture_output=True, text=True)
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise SystemExit(f"cannot run '{command[0]}': expected kvasir-compile, or cuobjdump of the CUDA toolkit or of "
+                         "PyPI's nvidia-cuda-cuobjdump; name it with --compiler or --cuobjdump")
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(f"{' '.join(command)}: {error.stderr.strip()}")
 
 
 def instructions(cubin, cuobjdump, kernel="p"):
