@@ -286,8 +286,8 @@ static int report(Options options) {
               true);
     return exitSuccess;
   }
-  std::printf("%s: %s, %d layer%s, %s parameters, %s weights, %s KV cache\n", options.model.c_str(),
-              info.architecture, info.layers, info.layers == 1 ? "" : "s",
+  std::printf("%s: %s, %d layer%s, %s parameters, from %s weights, %s KV cache\n",
+              options.model.c_str(), info.architecture, info.layers, info.layers == 1 ? "" : "s",
               formatCount(double(info.parameters)).c_str(), info.weight_type,
               *info.kv_type ? info.kv_type : "no");
   printPlan(plan);
