@@ -33,23 +33,24 @@ KINDS = {
     "q6_k": (6.5625, 2),
     "iq4_nl": (4.5, 2),
 }
-HEAVY = {"int8-g32", "int4-g32", "iq4_nl", "q2_k", "q4_k", "q5_k"}  # 16 tokens at a time (TileWeights::isHeavy)
 SLOTS_PER_BYTE = 132 * 4 * 1.7e9 / 4.8e12
 
 
-def phase(kind, n, k, pair=False):
+def phase(kind, n, k, pair=False, many=False):
     """A layer, or the pair of gate and up with their activation. Its columns may be divided if it is not a pair."""
     element = kind if kind in ("bf16", "f16", "f32") else f'!llm.encoded<"{kind}">'
     weight = f"!llm.weight<{n}x{k}x{element}>"
     x, out = f"!step.buffer<tokens, {k}>", f"!step.buffer<tokens, {n}>"
     rows, results = f"tensor<?x{k}xf32>", f"tensor<?x{n}xf32>"
     # Norms and activations store what linear layers would round anyway.
-    stored = "" if kind == "f32" else f" {{step.stored = {'f16' if kind == 'f16' else 'bf16'}}}"
+    order = "" if kind in ("bf16", "f16") else ", step.interleaved"
+    stored = "" if kind == "f32" else f" {{step.stored = {'f16' if kind == 'f16' else 'bf16'}{order}}}"
+    form = f"{{step.token_tile = {32 if many else 8}}}"
     arguments = f"%x: {x}, %w: {weight}, %v: {weight}, %out: {out}" if pair else (
         f"%x: {x}, %w: {weight}, %out: {out}, %sums: !step.buffer<one, 4194304>, %count: !step.counter")
-    linear = f"""%g, %u = llm.linear %0, [%w, %v] : {rows}, [{weight}, {weight}] -> {results}, {results}
+    linear = f"""%g, %u = llm.linear %0, [%w, %v] {form} : {rows}, [{weight}, {weight}] -> {results}, {results}
   %1 = llm.gated_act <silu> %g, %u : {results}""" if pair else (
-        f"%1 = llm.linear %0, [%w] : {rows}, [{weight}] -> {results}")
+        f"%1 = llm.linear %0, [%w] {form} : {rows}, [{weight}] -> {results}")
     return f"""step.phase @p kind <panels> {{
 ^bb0({arguments}):
   %0 = step.read %x{stored} : {x} -> {rows}
@@ -124,18 +125,16 @@ class Loop:
 
 
 def measure(options, kind, n, k, arch, pair=False, many=False):
-    """The loop with products: for few tokens the one with the fewest, for many tokens the one with the most."""
+    """The loop with products, the inner one."""
     with tempfile.TemporaryDirectory() as folder:
         source, cubin = Path(folder, "phase.mlir"), Path(folder, "phase.cubin")
-        source.write_text(phase(kind, n, k, pair))
+        source.write_text(phase(kind, n, k, pair, many))
         table = run(options.compiler, source, "--from", "schedule", "--target", f"cuda:{arch}", "--emit", "cubin", "-o",
                     cubin).stdout
         loops = inner_loops(instructions(cubin, options.cuobjdump))
     count = lambda loop: sum("HMMA" in line for line in loop)
-    loop = (max if many else min)((loop for loop in loops if count(loop)), key=count)
-    # Many tokens: a tile meets 32 of them, or 16 where decoding takes many registers.
-    columns = (2 if kind in HEAVY else 4) if many else 1
-    tiles = count(loop) / KINDS[kind][1] / columns
+    loop = max(loops, key=count)
+    tiles = count(loop) / KINDS[kind][1] / (4 if many else 1)  # many tokens: 32 for a tile
     row = re.search(r"^p\s+(\d+)\s+\d+\s+(\d+)", table, re.M)
     pending = int(re.search(r"DEPBAR\.LE SB0, 0x([0-9a-f]+)", "\n".join(loop))[1], 16)
     return Loop(int(row[1]), int(row[2]), len(loop) / tiles, pending * tiles, 4 if kind == "f32" else 2)

@@ -8,6 +8,7 @@
 #include "dialects/Step/Step.h"
 #include "dialects/Step/Stored.h"
 #include "dialects/Step/Sums.h"
+#include "dialects/Step/TokenTile.h"
 #include "kvasir-c/abi.h"
 #include "kvasir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -18,6 +19,7 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <limits>
+#include <set>
 
 namespace kvasir {
 #define GEN_PASS_DEF_SCHEDULEPASS
@@ -53,15 +55,17 @@ public:
   PhaseBuilder(ModuleOp module, func::FuncOp step, bool blocks)
       : module(module), step(step), blocks(blocks) {}
 
-  Run build(const PhaseDraft &draft);
+  /// `tokenTile`: of linear layers on a GPU.
+  Run build(const PhaseDraft &draft, int64_t tokenTile);
 
 private:
   Value argument(Operand operand, Type type);
   void addInputs(const PhaseDraft &draft);
-  void addCompute(const PhaseDraft &draft);
+  void addCompute(const PhaseDraft &draft, int64_t tokenTile);
   void addWrites(const PhaseDraft &draft);
   step::BufferType bufferType(Value value, bool oneRow);
   Type storedType(Value value);
+  bool isInterleaved(Value value);
   void markStored(Operation *op, Value value);
   step::PhaseOp deduplicate(step::PhaseOp phase, const PhaseDraft &draft);
   void write(Value value, Operand operand, Type type);
@@ -117,9 +121,22 @@ Type PhaseBuilder::storedType(Value value) {
   return common;
 }
 
+/// Whether all weights that meet a value are codes.
+bool PhaseBuilder::isInterleaved(Value value) {
+  return llvm::all_of(value.getUsers(), [](Operation *user) {
+    return llvm::all_of(cast<llm::LinearOp>(user).getWeights(), [](Value weight) {
+      return cast<llm::WeightType>(weight.getType()).getEncoding().has_value();
+    });
+  });
+}
+
 void PhaseBuilder::markStored(Operation *op, Value value) {
-  if (Type type = storedType(value))
-    op->setAttr(step::storedAttribute, TypeAttr::get(type));
+  Type type = storedType(value);
+  if (!type)
+    return;
+  op->setAttr(step::storedAttribute, TypeAttr::get(type));
+  if (isInterleaved(value))
+    op->setAttr(step::interleavedAttribute, builder.getUnitAttr());
 }
 
 Value PhaseBuilder::argument(Operand operand, Type type) {
@@ -147,9 +164,11 @@ void PhaseBuilder::addInputs(const PhaseDraft &draft) {
     }
 }
 
-void PhaseBuilder::addCompute(const PhaseDraft &draft) {
+void PhaseBuilder::addCompute(const PhaseDraft &draft, int64_t tokenTile) {
   for (Operation *op : draft.ops) {
     Operation *copy = builder.clone(*op, mapping);
+    if (blocks && isa<llm::LinearOp>(copy))
+      copy->setAttr(step::tokenTileAttribute, builder.getI64IntegerAttr(tokenTile));
     if (auto embedding = dyn_cast<llm::EmbeddingOp>(copy)) {
       auto get = cast<llm::GetWeightOp>(cast<llm::EmbeddingOp>(op).getTable().getDefiningOp());
       auto weight = SymbolTable::lookupNearestSymbolFrom<llm::WeightOp>(get, get.getNameAttr());
@@ -199,10 +218,10 @@ step::PhaseOp PhaseBuilder::deduplicate(step::PhaseOp phase, const PhaseDraft &d
 }
 
 /// Whether blocks may have a share of the columns each: where a step of some tokens has few units
-/// of work (step::SharedSums), and each share has columns.
-static bool mayDivideColumns(const PhaseDraft &draft) {
+/// of work (step::SharedSums), and each share has columns. For few tokens a block's warps have them.
+static bool mayDivideColumns(const PhaseDraft &draft, int64_t tokenTile) {
   auto linear = dyn_cast_or_null<llm::LinearOp>(draft.anchor());
-  if (!linear)
+  if (!linear || tokenTile <= step::fewTokens)
     return false;
   int64_t rows = 0, columns = cast<RankedTensorType>(linear.getX().getType()).getDimSize(1);
   for (Value weight : linear.getWeights())
@@ -211,7 +230,17 @@ static bool mayDivideColumns(const PhaseDraft &draft) {
          columns >= step::SharedSums::shares * 32;
 }
 
-Run PhaseBuilder::build(const PhaseDraft &draft) {
+/// Weights of f32 have the form for few tokens only.
+static bool hasFormForMany(const PhaseDraft &draft) {
+  auto linear = dyn_cast_or_null<llm::LinearOp>(draft.anchor());
+  return linear && llvm::any_of(linear.getWeights(), [](Value weight) {
+           return !cast<llm::WeightType>(weight.getType()).getElementType().isF32();
+         });
+}
+
+Run PhaseBuilder::build(const PhaseDraft &draft, int64_t tokenTile) {
+  if (!hasFormForMany(draft))
+    tokenTile = step::fewTokens;
   mapping.clear();
   operands.clear();
   builder.setInsertionPoint(step);
@@ -219,9 +248,9 @@ Run PhaseBuilder::build(const PhaseDraft &draft) {
   body = &phase.getBody().emplaceBlock();
   builder.setInsertionPointToStart(body);
   addInputs(draft);
-  addCompute(draft);
+  addCompute(draft, tokenTile);
   addWrites(draft);
-  bool sums = blocks && mayDivideColumns(draft);
+  bool sums = blocks && mayDivideColumns(draft, tokenTile);
   if (sums) {
     constexpr int64_t columns = step::SharedSums::bytes / sizeof(float);
     auto type = step::BufferType::get(module.getContext(), step::Extent::one, columns);
@@ -359,17 +388,31 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
       addProgram(phases, step, "naive", ProgramKind::naive, 0);
     } else if (blocks) {
       addChoice(step);
-      func::FuncOp split = splitContexts(step);
-      if (split) {
-        addProgram(phases, split, "decode", ProgramKind::prefill, splitTokens(split));
-        split.erase();
-      }
-      addProgram(phases, step, split ? "prefill" : "step", ProgramKind::prefill, 0);
+      addProgramsForBlocks(phases, step);
     } else {
       addProgram(phases, step, "decode", ProgramKind::decode, decodeTokens);
       addProgram(phases, step, "prefill", ProgramKind::prefill, 0);
     }
     step.erase();
+  }
+
+  /// Programs for up to so many tokens each: linear layers have a form for few tokens, and contexts
+  /// are divided up to a number that depends on their length.
+  void addProgramsForBlocks(PhaseBuilder &phases, func::FuncOp step) {
+    func::FuncOp split = splitContexts(step);
+    int64_t mostSplit = split ? splitTokens(split) : 0;
+    std::set<int64_t> bounds = {step::fewTokens};
+    if (split)
+      bounds.insert(mostSplit);
+    bounds.insert(std::numeric_limits<int64_t>::max());
+    for (int64_t most : bounds) {
+      bool few = most <= step::fewTokens, last = most == *bounds.rbegin();
+      std::string name = last ? "prefill" : "decode" + std::to_string(most);
+      addProgram(phases, most <= mostSplit ? split : step, name, ProgramKind::prefill,
+                 last ? 0 : most, few ? step::fewTokens : step::manyTokens);
+    }
+    if (split)
+      split.erase();
   }
 
   int64_t ofModel(StringRef name) {
@@ -483,10 +526,10 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
   }
 
   void addProgram(PhaseBuilder &phases, func::FuncOp step, StringRef name, ProgramKind kind,
-                  int64_t maxTokens) {
+                  int64_t maxTokens, int64_t tokenTile = 0) {
     SmallVector<Run> runs;
     for (const PhaseDraft &draft : draftPhases(step, kind))
-      runs.push_back(phases.build(draft));
+      runs.push_back(phases.build(draft, tokenTile));
     ProgramBuilder(step, runs).build(step.getLoc(), name, maxTokens);
   }
 };

@@ -258,7 +258,7 @@ void MergeEmitter::emitOutput(Value token, Value column) {
   state =
       e.fold(whole, to, 1, state, [&](Value p, ValueRange before) { return fold(before, p, 1); });
   Value out = e.rowAddress(op.getResult(), token);
-  storeColumn(e, storedType(e, op.getResult()), e.fdiv(state[2], state[1]), out, column);
+  storeColumn(e, storedAtHome(e, op.getResult()), e.fdiv(state[2], state[1]), out, column);
 }
 
 Items MergeEmitter::emit() {

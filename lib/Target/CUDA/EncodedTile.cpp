@@ -333,7 +333,7 @@ DecodedTile EncodedTile::decode(ValueRange loaded, int64_t tile) {
   ValueRange words = loaded.take_front(2 * codeWords), fields = loaded.drop_front(2 * codeWords);
   int64_t perGroup = fieldsLoaded() ? fields.size() / fieldsLoaded() : 0;
   int64_t groupTiles = groupColumns() / pieceColumns;
-  int64_t chain = std::min(stageTiles, std::max<int64_t>(groupTiles, 1));
+  int64_t chain = std::min(tilesTogether, std::max<int64_t>(groupTiles, 1));
   std::array<RowPair, 2> zeroPoints = {};
   DecodedTile result;
   for (int64_t f = 0; f < 2 && perGroup; ++f) {

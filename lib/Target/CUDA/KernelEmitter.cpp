@@ -144,8 +144,9 @@ Value KernelEmitter::dynamicShared() {
   return LLVM::AddressOfOp::create(b, global);
 }
 
-void KernelEmitter::copyAsync(Value to, Value from) {
-  NVVM::CpAsyncOp::create(b, to, from, 16, NVVM::LoadCacheModifierKind::CG, Value());
+void KernelEmitter::copyAsync(Value to, Value from, int64_t bytes) {
+  auto cache = bytes == 16 ? NVVM::LoadCacheModifierKind::CG : NVVM::LoadCacheModifierKind::CA;
+  NVVM::CpAsyncOp::create(b, to, from, bytes, cache, Value());
 }
 
 void KernelEmitter::commitCopies() { NVVM::CpAsyncCommitGroupOp::create(b); }

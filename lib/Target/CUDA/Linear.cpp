@@ -22,19 +22,25 @@ LogicalResult LinearEmitter::check() {
       return op.emitError("expected no work on rows before a linear layer in its phase; run "
                           "`schedule` with `blocks`");
   }
+  if (auto tile = linear->getAttrOfType<IntegerAttr>(step::tokenTileAttribute))
+    tokenTile = tile.getInt();
+  if (tokenTile != step::fewTokens && tokenTile != step::manyTokens)
+    return linear.emitError("expected ")
+           << step::tokenTileAttribute << " to be " << step::fewTokens << " or "
+           << step::manyTokens << ", but got " << tokenTile;
   if (cast<RankedTensorType>(linear.getX().getType()).getEncoding())
     return linear.emitError("linear layers whose inputs are rounded to 8 bits have no kernel yet; "
                             "compile with --activations exact");
-  if (stored.isF32())
+  if (stored.type.isF32())
     return success();
   if (emit::featuresOf(linear.getX()) % Mma16::columns != 0)
     return linear.emitError("expected a multiple of ")
-           << Mma16::columns << " inputs that are stored as " << stored << ", but got "
+           << Mma16::columns << " inputs that are stored as " << stored.type << ", but got "
            << emit::featuresOf(linear.getX());
   for (unsigned result = 0; result < linear.getWeights().size(); ++result)
-    if (Type type = inputTypeOf(weightType(result)); type != stored)
+    if (Type type = inputTypeOf(weightType(result)); type != stored.type)
       return linear.emitError("expected inputs that are stored as ")
-             << type << " or f32, but got " << stored;
+             << type << " or f32, but got " << stored.type;
   return success();
 }
 
@@ -68,13 +74,13 @@ WeightStream::Ring LinearEmitter::ringAfter(int64_t others) {
 int64_t LinearEmitter::stageTilesOf(const Plan &plan) {
   // Two encoded results have as many codes in half a stage, and inputs of f32 take the registers.
   bool encoded = llvm::any_of(plan.weights, [](const auto &own) { return own->isEncoded(); });
-  int64_t stage = mostStageTiles / (encoded && plan.weights.size() > 1 && stored.isF32() ? 2 : 1);
+  int64_t stage = mostStageTiles / (encoded && plan.weights.size() > 1 && stored.type.isF32() ? 2 : 1);
   for (int64_t share = 0; share < blockWarps; ++share)
     stage = std::gcd(stage, shareBound(plan, share + 1) - shareBound(plan, share));
   constexpr int64_t fewestSlots = 3;
   for (; stage > 1; stage /= 2) {
     for (const auto &own : plan.weights)
-      own->setStage(stage);
+      own->setStage(stage, stage);
     int64_t bytes = WeightStream::stageBytes(plan.weights);
     if (fewestSlots * bytes <= ringBytes(plan.weights.size() * resultBytes()))
       break;
@@ -94,7 +100,7 @@ SmallVector<LinearEmitter::Plan> LinearEmitter::makePlans() {
     }
     plan.stageTiles = stageTilesOf(plan);
     for (const auto &own : plan.weights)
-      own->setStage(plan.stageTiles);
+      own->setStage(plan.stageTiles, plan.stageTiles);
     plan.wide = canBeWide(plan);
     plan.first = firstItem(e.c(before));
     before += outputTiles(group);
@@ -102,23 +108,15 @@ SmallVector<LinearEmitter::Plan> LinearEmitter::makePlans() {
   return plans;
 }
 
-/// Tiles of 16 outputs are dealt to blocks, those of the next group after those of the one before.
 FailureOr<Items> LinearEmitter::emit() {
   if (failed(check()))
     return failure();
   count = e.extent(linear.getResult(0));
   memory = partials = e.dynamicShared();
-  e.dynamicBytes = e.architecture.linearShared;
   plans = makePlans();
-  int64_t items = 0;
-  for (const Plan &plan : plans)
-    items += outputTiles(plan.group);
-  if (llvm::any_of(plans, [](const Plan &plan) { return plan.wide; }))
-    e.either(
-        e.less(count, e.c(mmaTokens + 1)), [&] { emitFewTokens(); }, [&] { emitManyTokens(); });
-  else
-    emitFewTokens();
-  return Items{items, 0, 0, 0};
+  if (tokenTile > step::fewTokens && llvm::any_of(plans, [](const Plan &plan) { return plan.wide; }))
+    return emitManyTokens();
+  return Items{emitFewTokens(), 0, 0, 0};
 }
 
 /// The first item of a block among those that come after `before` others.
@@ -149,13 +147,19 @@ void LinearEmitter::startCopies() {
 // Items
 //===----------------------------------------------------------------------===//
 
-void LinearEmitter::emitFewTokens() {
+/// Tiles of 16 outputs are dealt to blocks, those of the next group after those of the one before.
+/// Returns how many there are.
+int64_t LinearEmitter::emitFewTokens() {
+  e.dynamicBytes = e.architecture.linearShared;
+  int64_t items = 0;
   startCopies();
   e.awaitKernels();
   for (Plan &plan : plans) {
     emitNarrow(plan);
     plan.started = {};
+    items += outputTiles(plan.group);
   }
+  return items;
 }
 
 /// Weights that have no other form come again for every 8 tokens.
@@ -183,8 +187,8 @@ void LinearEmitter::emitItems(const Plan &plan, Value firstToken, Value copyFirs
   e.fold(e.c(0), e.div(rest, e.grid), 1, state, [&](Value i, ValueRange values) {
     Value tile = e.add(plan.first, e.mul(i, e.grid));
     SmallVector<RowPair> scales = rowScales(plan, tile);
-    WeightStream::State now(values.take_front(stream.stateSize()));
-    SmallVector<Value> inputs(values.drop_front(stream.stateSize()));
+    WeightStream::State now(values.take_front(WeightStream::stateSize));
+    SmallVector<Value> inputs(values.drop_front(WeightStream::stateSize));
     SmallVector<Value> sums = emitShare(plan, stream, x, inputs, now);
     scaleRows(sums, scales, 1);
     e.barrier(); // whoever still reads the partial sums before
@@ -204,7 +208,7 @@ void LinearEmitter::emitItems(const Plan &plan, Value firstToken, Value copyFirs
 /// are zeros, whatever lies in memory.
 SmallVector<Value> LinearEmitter::loadInputs(Value x, Value tile, int64_t ahead,
                                              LaneColumns which) {
-  return stored.isF32() ? loadFloats(x, tile, ahead, which) : loadRounded(x, tile, ahead, which);
+  return stored.type.isF32() ? loadFloats(x, tile, ahead, which) : loadRounded(x, tile, ahead, which);
 }
 
 SmallVector<Value> LinearEmitter::loadRounded(Value x, Value tile, int64_t ahead,
@@ -262,7 +266,7 @@ SmallVector<Value> LinearEmitter::roundStage(const Plan &plan, ArrayRef<Value> i
   SmallVector<Value> all;
   for (int64_t i = 0; i < plan.stageTiles; ++i) {
     RoundedInputs rounded =
-        plan.weights.front()->round(inputs.slice(i * inputValues(), inputValues()));
+        round(*plan.weights.front(), inputs.slice(i * inputValues(), inputValues()));
     llvm::append_range(all, rounded.first);
     llvm::append_range(all, rounded.second);
   }
@@ -289,7 +293,7 @@ void LinearEmitter::multiplyTile(const Plan &plan, ArrayRef<DecodedTile> tiles,
   for (auto [result, weights] : llvm::enumerate(plan.weights)) {
     RoundedInputs inputs = common;
     if (!weights->sharesInputs(first))
-      inputs = weights->round(loadInputs(x, step, index, weights->laneColumns()));
+      inputs = round(*weights, loadInputs(x, step, index, weights->laneColumns()));
     weights->multiply(tiles[result], inputs, chains[result]);
   }
 }
@@ -305,7 +309,7 @@ SmallVector<Value> LinearEmitter::emitShare(const Plan &plan, WeightStream &stre
   llvm::append_range(all, inputs);
   all.append(sums, e.f(0));
   all = e.fold(begin, end, plan.stageTiles, all, [&](Value step, ValueRange values) {
-    WeightStream::State now(values.take_front(stream.stateSize()));
+    WeightStream::State now(values.take_front(WeightStream::stateSize));
     SmallVector<Value> own(values.drop_front(now.size()).take_front(count));
     std::vector<Chains> chains(results);
     for (auto [i, chain] : llvm::enumerate(chains))
@@ -322,7 +326,7 @@ SmallVector<Value> LinearEmitter::emitShare(const Plan &plan, WeightStream &stre
       llvm::append_range(now, chain.sum);
     return now;
   });
-  state.assign(all.begin(), all.begin() + stream.stateSize());
+  state.assign(all.begin(), all.begin() + WeightStream::stateSize);
   inputs.assign(all.begin() + state.size(), all.begin() + state.size() + count);
   return SmallVector<Value>(ArrayRef(all).take_back(sums));
 }

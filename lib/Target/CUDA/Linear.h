@@ -7,6 +7,7 @@
 #include "StoredRows.h"
 #include "WeightStream.h"
 
+#include "dialects/Step/TokenTile.h"
 #include "kvasir/Encoding/Mma16.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -21,20 +22,22 @@ using mlir::LogicalResult;
 
 /// Columns of a matrix instruction's result: tokens.
 constexpr int64_t mmaTokens = 8;
-/// Instructions side by side in steps of more tokens: 32 of these.
-constexpr int64_t wideColumns = 4;
 /// Floats from one token to the next in the partial sums: 16 rows, and 4 more so that the lanes
 /// of a warp write to different banks.
 constexpr int64_t tokenStride = Mma16::rows + 4;
 /// Most tiles of a stage: 8 registers of a lane for inputs in flight, each.
 constexpr int64_t mostStageTiles = 4;
+/// Tile rows of a warp in steps of many tokens, and floats from one token to the next in their sums.
+constexpr int64_t wideRows = 2, wideStride = wideRows * Mma16::rows + 4;
+/// Bytes of 8 tokens' inputs of a tile, in the order in which lanes multiply them.
+constexpr int64_t columnBytes = warpLanes * 16;
 
 /// Emits the phase.
 class LinearEmitter {
 public:
   explicit LinearEmitter(KernelEmitter &e)
       : e(e), linear(*e.phase.getBody().front().getOps<llm::LinearOp>().begin()),
-        stored(storedType(e, linear.getX())) {}
+        stored(storedAtHome(e, linear.getX())) {}
   FailureOr<Items> emit();
 
 private:
@@ -44,7 +47,7 @@ private:
     LinearGroup group;
     Weights weights;
     int64_t alignment;  ///< tiles that shares of K begin at multiples of
-    int64_t stageTiles; ///< copied, and multiplied, together
+    int64_t stageTiles; ///< multiplied together; for few tokens also copied together
     bool wide;          ///< has a form for many tokens
     Value first;        ///< item of this block, for few tokens
     Value started;      ///< whether copies run already; null: no
@@ -68,7 +71,7 @@ private:
 
   //--- few tokens: a block has 16 outputs, warps divide K
   WeightStream streamOf(const Plan &plan);
-  void emitFewTokens();
+  int64_t emitFewTokens();
   void startCopies();
   void emitNarrow(const Plan &plan);
   void emitItems(const Plan &plan, Value firstToken, Value copyFirst);
@@ -87,58 +90,90 @@ private:
   SmallVector<Value> loadInputs(Value x, Value tile, int64_t ahead, LaneColumns which);
   SmallVector<Value> loadFloats(Value x, Value tile, int64_t ahead, LaneColumns which);
   SmallVector<Value> loadRounded(Value x, Value tile, int64_t ahead, LaneColumns which);
+  RoundedInputs round(TileWeights &weights, ArrayRef<Value> inputs) {
+    return weights.round(inputs, stored.interleaved);
+  }
   /// That `loadInputs` makes: 8 of f32, or 4 words of two that are stored rounded.
-  int64_t inputValues() const { return stored.isF32() ? 8 : 4; }
+  int64_t inputValues() const { return stored.type.isF32() ? 8 : 4; }
   SmallVector<RowPair> rowScales(const Plan &plan, Value band);
   void scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> scales, int64_t columns);
   void emitOutput(const LinearGroup &group, ArrayRef<Value> sums, Value output, Value token);
 
-  //--- steps of many tokens (LinearWide.cpp): a block has 128 outputs, a warp has 16 of one result
+  //--- steps of many tokens (LinearWide.cpp): a warp has two tile rows, a block 256 rows of weights
   struct Wide {
     const Plan &plan;
-    Weights weights;    ///< one: of the warp's result
     int64_t columns;    ///< 8 tokens each
-    int64_t roundTiles; ///< tiles whose inputs are shared together: a stage or a part of it
-    Value inputs;       ///< two buffers of a round's inputs, in shared memory
-    Value totals;       ///< [warp][token][tokenStride] f32 there
+    int64_t stageTiles; ///< copied together: plan.stageTiles or a part of them
+    int64_t slots;      ///< stages of the ring
+    Value flag;         ///< a word of shared memory
+    Value totals;       ///< of the warp: [token][wideStride] f32 in shared memory
+    Value ring;         ///< [slot][inputs, weights of each warp] there
     Value tokenTiles;   ///< of the step
     Value before;       ///< units of the groups before
     Value divided;      ///< i1: whether items have a share of K each; null: no
     int64_t tokens() const { return columns * mmaTokens; }
     int64_t results() const { return plan.weights.size(); }
-    int64_t bandTiles() const { return blockWarps / results(); } ///< of a result, of one item
-    int64_t bufferBytes() const;
-    int64_t warpTotals() const { return tokens() * tokenStride * 4; }
-    int64_t bytes() const { return 2 * bufferBytes() + blockWarps * warpTotals(); }
+    /// Tile row `row` of a warp is of this result; so many of one result are a warp's.
+    TileWeights &weights(int64_t row) const { return *plan.weights[row % results()]; }
+    int64_t rowsOfResult() const { return wideRows / results(); }
+    int64_t bandTiles() const { return blockWarps * rowsOfResult(); } ///< of a result, of one item
+    int64_t inputBytes() const { return stageTiles * columns * columnBytes; }
+    int64_t warpBytes() const { return WeightStream::stageBytes(plan.weights) * rowsOfResult(); }
+    int64_t slotBytes() const { return inputBytes() + blockWarps * warpBytes(); }
+  };
+  /// What an item is about.
+  struct Slice {
+    Value band;       ///< of bandTiles of each result
+    Value firstToken; ///< of the tile of tokens
+    Value begin, end; ///< tiles of K
   };
   struct WideItem {
-    Value band;            ///< of bandTiles of each result
-    Value firstToken;      ///< of the tile of tokens
+    Value band, tokenTile; ///< as above
     Value share, shareEnd; ///< of K
     Value unit;            ///< number of (band, tile of tokens), over all groups
   };
+  /// Of copies: the item and what is copied next of it, and the slot that it is copied to, which is
+  /// the one before the slot to read.
+  struct Ahead {
+    Value item, slot;
+    Slice slice; ///< `begin` is the tile to copy
+    SmallVector<Value> values() const;
+    static Ahead of(ValueRange values);
+    static constexpr size_t count = 6;
+  };
+  int64_t wideColumns() { return tokenTile / mmaTokens; }
   bool canBeWide(const Plan &plan);
-  int64_t columnsOf(const Plan &plan);
   int64_t bandsOf(const Plan &plan);
-  Value tokenTilesOf(const Plan &plan);
+  Value tokenTilesOf();
   Wide wideOf(const Plan &plan);
   Value itemsOf(const Wide &wide);
   Value firstItem(const Wide &wide);
   WideItem itemAt(const Wide &wide, Value item);
-  Value bandOf(const Wide &wide, const WideItem &item);
-  WeightStream streamOf(const Wide &wide);
-  void emitManyTokens();
+  Slice sliceOf(const Wide &wide, Value item);
+  Value bandOf(const Wide &wide, Value band, int64_t row);
+  Value isPresent(const Wide &wide, Value band);
+  Items emitManyTokens();
   void emitWide(const Wide &wide, Value started);
-  void emitWideItem(const Wide &wide, WeightStream &stream, Value index,
-                    WeightStream::State &state);
-  SmallVector<Value> emitWideStage(const Wide &wide, WeightStream &stream, Value step, Value x,
-                                   ValueRange values);
-  void multiply(const Wide &wide, const DecodedTile &tile, Value inputs,
+  void emitWideItem(const Wide &wide, Value index, Ahead &ahead);
+  SmallVector<Value> emitWideStages(const Wide &wide, Value present, ValueRange values);
+  void multiplyStage(const Wide &wide, Value present, Value slot, int64_t first,
+                     MutableArrayRef<Chains> chains);
+  void multiply(const Wide &wide, Value slot, int64_t first, int64_t tile,
                 MutableArrayRef<Chains> chains);
-  SmallVector<Value> loadOwnInputs(const Wide &wide, Value x, Value step);
-  void shareInputs(const Wide &wide, ArrayRef<Value> inputs, Value buffer);
   void eachTotal(const Wide &wide, llvm::function_ref<Value(size_t, Value)> body);
   void emitWideEpilogue(const Wide &wide, const WideItem &item);
+
+  //--- their stages (LinearStages.cpp)
+  Value slotAddress(const Wide &wide, Value slot);
+  Value nextSlot(const Wide &wide, Value slot);
+  Ahead startAhead(const Wide &wide, Value first);
+  void advance(const Wide &wide, Ahead &ahead);
+  void copyWeights(const Wide &wide, const Ahead &ahead);
+  void copyInputs(const Wide &wide, const Ahead &ahead);
+  void copyInput(const Wide &wide, Value row, Value tile, Value to);
+  void startWeights(const Wide &wide, Value first, Value condition);
+  Ahead startInputs(const Wide &wide, Value first);
+  Value openStage(const Wide &wide, Ahead &ahead);
 
   //--- K divided among blocks (LinearSplit.cpp)
   bool canDivide();
@@ -154,9 +189,10 @@ private:
   KernelEmitter &e;
   llm::LinearOp linear;
   SmallVector<Plan> plans;
-  Type stored;    ///< what inputs are stored as
+  Stored stored;  ///< how inputs are stored
+  int64_t tokenTile = step::fewTokens;
   Value count;    ///< tokens (rows) of the linear layer
-  Value memory;   ///< shared: sums and inputs, then the warps' rings
+  Value memory;   ///< shared: sums, then the warps' rings
   Value partials; ///< [result of the group][warp][token][tokenStride] f32 in shared memory
 };
 

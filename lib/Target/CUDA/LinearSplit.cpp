@@ -10,7 +10,8 @@ using namespace kvasir;
 using namespace kvasir::cuda;
 
 /// Words of a work counter, and units that are counted in bits of one word: 4 bits each.
-constexpr int64_t counterWords = step::SharedSums::units / 8;
+constexpr int64_t counterWords = 16;
+static_assert(step::SharedSums::units <= counterWords * 8);
 
 static Value argumentOf(step::PhaseOp phase, llvm::function_ref<bool(BlockArgument)> is) {
   for (BlockArgument argument : phase.getBody().front().getArguments())
@@ -43,21 +44,23 @@ Value LinearEmitter::dividesK() {
   Value units = e.c(0);
   for (const Plan &plan : plans)
     if (plan.wide)
-      units = e.add(units, e.mul(e.c(bandsOf(plan)), tokenTilesOf(plan)));
+      units = e.add(units, e.mul(e.c(bandsOf(plan)), tokenTilesOf()));
   auto rounds = [&](Value items) { return e.div(e.add(items, e.sub(e.grid, e.c(1))), e.grid); };
   Value shorter = e.less(rounds(e.shiftLeft(units, 3)), e.shiftLeft(rounds(units), 3));
   Value counted = e.less(units, e.c(step::SharedSums::units + 1));
   return arith::AndIOp::create(e.b, counted, shorter);
 }
 
-/// Runs `body(place, offset)` for each 4 neighbouring outputs of the block's totals: where they lie
-/// in shared memory, and in the sums of a share. A thread has the same ones each time.
+/// Runs `body(place, offset)` for each 4 neighbouring rows of the warp's totals: where they lie in
+/// shared memory, and in the sums of a share. A lane has the same ones each time.
 void LinearEmitter::eachQuad(const Wide &wide, llvm::function_ref<void(Value, Value)> body) {
-  constexpr int64_t quads = Mma16::rows / 4;
-  e.forThreads(blockWarps * wide.tokens() * quads, [&](Value i) {
-    Value row = e.shiftRight(i, 2); // [warp][token], both of which totals have one after the other
-    Value place = e.add(e.mul(row, e.c(tokenStride * 4)), e.shiftLeft(e.andBits(i, quads - 1), 4));
-    body(e.at(wide.totals, place), e.shiftLeft(i, 4));
+  constexpr int64_t quads = wideRows * Mma16::rows / 4;
+  int64_t count = wide.tokens() * quads;
+  Value before = e.mul(e.warp, e.c(count * 16));
+  e.loop(e.lane, e.c(count), warpLanes, [&](Value i) {
+    Value token = e.div(i, e.c(quads)), quad = e.andBits(i, quads - 1);
+    Value place = e.add(e.mul(token, e.c(wideStride * 4)), e.shiftLeft(quad, 4));
+    body(e.at(wide.totals, place), e.add(before, e.shiftLeft(i, 4)));
   });
 }
 
@@ -89,8 +92,7 @@ void LinearEmitter::loadShares(const Wide &wide, Value sums) {
 
 /// Counts this block's share; whether it was the last of its unit. What the block has written is
 /// seen by whoever counts after it, and what those before it wrote is seen by this block: by PTX's
-/// memory model, fences of thread 0 with the block's barriers around them. The count's word stands
-/// where inputs were, which no warp reads any more.
+/// memory model, fences of thread 0 with the block's barriers around them.
 Value LinearEmitter::isLast(const Wide &wide, Value unit) {
   constexpr llvm::StringLiteral device("device");
   e.barrier();
@@ -104,10 +106,10 @@ Value LinearEmitter::isLast(const Wide &wide, Value unit) {
                                              LLVM::AtomicOrdering::monotonic, device);
     LLVM::FenceOp::create(e.b, LLVM::AtomicOrdering::acq_rel, device);
     before = e.andBits(arith::ShRUIOp::create(e.b, before, shift), 15);
-    e.store(before, wide.inputs);
+    e.store(before, wide.flag);
   });
   e.barrier();
-  return e.equal(e.load(e.i32(), wide.inputs), e.c(blockWarps - 1));
+  return e.equal(e.load(e.i32(), wide.flag), e.c(blockWarps - 1));
 }
 
 /// Hands on the sums of the item's share, which are the block's totals. Where all shares of the
@@ -118,7 +120,7 @@ Value LinearEmitter::addShares(const Wide &wide, const WideItem &item) {
   Value last = isLast(wide, item.unit);
   e.when(last, [&] {
     loadShares(wide, sums);
-    e.barrier();
+    e.syncWarp();
   });
   return last;
 }

@@ -1,65 +1,56 @@
-// Linear layers for more than 8 tokens: a block has 128 outputs, 16 for each warp, and 32 tokens,
-// whose inputs are rounded once for all warps. The same sums in the same order as for few tokens.
+// Linear layers for more than 8 tokens: a warp has two tile rows, so that what it loads of inputs
+// meets 32 rows of weights, and a block 256 of them and 32 tokens. The same sums in the same order
+// as for few tokens.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Linear.h"
-
-#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace kvasir;
 using namespace kvasir::cuda;
 
-/// Bytes of 8 tokens' inputs of a tile, in the order in which lanes multiply them.
-constexpr int64_t columnBytes = warpLanes * 16;
-/// What a thread loads for all warps in a round, 8 inputs each.
-constexpr int64_t roundParts = 1;
-
-int64_t LinearEmitter::Wide::bufferBytes() const { return roundTiles * columns * columnBytes; }
-
 //===----------------------------------------------------------------------===//
 // Items
 //===----------------------------------------------------------------------===//
 
-/// Warps run the same code, on weights of one type or the other result's, which has the same type.
+/// The two tile rows of a warp are of one result, or one of each of two.
 bool LinearEmitter::canBeWide(const Plan &plan) {
-  ArrayRef<unsigned> results = plan.group.results;
-  return results.size() <= 2 && !plan.weights.front()->hasTwoParts() &&
-         weightType(results.front()) == weightType(results.back());
-}
-
-/// With heavy weights and more than 16 tokens registers would be spilled.
-int64_t LinearEmitter::columnsOf(const Plan &plan) {
-  return plan.weights.front()->isHeavy() ? 2 : wideColumns;
+  const TileWeights &first = *plan.weights.front(), &last = *plan.weights.back();
+  return plan.weights.size() <= wideRows && !first.hasTwoParts() && first.sharesInputs(last);
 }
 
 int64_t LinearEmitter::bandsOf(const Plan &plan) {
-  return llvm::divideCeil(outputTiles(plan.group), blockWarps / plan.weights.size());
+  int64_t tiles = blockWarps * wideRows / plan.weights.size();
+  return llvm::divideCeil(outputTiles(plan.group), tiles);
 }
 
-Value LinearEmitter::tokenTilesOf(const Plan &plan) {
-  int64_t tokens = columnsOf(plan) * mmaTokens;
-  return e.div(e.add(count, e.c(tokens - 1)), e.c(tokens));
+Value LinearEmitter::tokenTilesOf() {
+  return e.div(e.add(count, e.c(tokenTile - 1)), e.c(tokenTile));
 }
 
+/// Shared memory: a word, sums, the ring.
 LinearEmitter::Wide LinearEmitter::wideOf(const Plan &plan) {
-  int64_t columns = columnsOf(plan);
-  int64_t roundTiles = std::min(plan.stageTiles, roundParts * blockWarps / columns);
-  Wide wide{plan, {}, columns, roundTiles, {}, {}, {}, {}, {}};
-  wide.inputs = memory;
-  wide.totals = e.at(memory, 2 * wide.bufferBytes());
-  wide.tokenTiles = tokenTilesOf(plan);
-  wide.before = e.c(0);
+  constexpr int64_t flagBytes = 128, mostSlots = 16, fewestSlots = 4;
+  Wide wide{plan, wideColumns(), plan.stageTiles, 0, memory, {}, {}, {}, {}, {}};
+  int64_t warpTotals = wide.tokens() * wideStride * 4, before = flagBytes + blockWarps * warpTotals;
+  for (;; wide.stageTiles /= 2) {
+    for (const auto &own : plan.weights)
+      own->setStage(wide.stageTiles, plan.stageTiles);
+    wide.slots =
+        std::min(mostSlots, (e.architecture.blockShared - before) / wide.slotBytes());
+    if (wide.slots >= fewestSlots || wide.stageTiles == 1)
+      break;
+  }
+  assert(wide.slots >= 2 && "one to read, one to copy to");
+  wide.totals = e.at(e.at(memory, flagBytes), e.mul(e.warp, e.c(warpTotals)));
+  wide.ring = e.at(memory, before);
+  wide.tokenTiles = tokenTilesOf();
+  int64_t bands = 0;
   for (const Plan &other : ArrayRef<Plan>(plans.data(), &plan))
-    if (other.wide)
-      wide.before = e.add(wide.before, e.mul(e.c(bandsOf(other)), tokenTilesOf(other)));
+    bands += other.wide ? bandsOf(other) : 0;
+  wide.before = e.mul(e.c(bands), wide.tokenTiles);
   if (canDivide())
     wide.divided = dividesK();
-  Value base = e.operand(linear.getWeights()[plan.group.results.front()]);
-  if (wide.results() > 1)
-    base = e.select(e.less(e.warp, e.c(wide.bandTiles())), base,
-                    e.operand(linear.getWeights()[plan.group.results.back()]));
-  wide.weights.push_back(TileWeights::create(e, weightType(plan.group.results.front()), base));
-  wide.weights.front()->setStage(plan.stageTiles);
+  e.dynamicBytes = std::max(e.dynamicBytes, before + wide.slots * wide.slotBytes());
   return wide;
 }
 
@@ -80,7 +71,7 @@ Value LinearEmitter::firstItem(const Wide &wide) {
 LinearEmitter::WideItem LinearEmitter::itemAt(const Wide &wide, Value item) {
   WideItem result;
   Value slice = e.div(item, wide.tokenTiles);
-  Value tokenTile = e.sub(item, e.mul(slice, wide.tokenTiles));
+  result.tokenTile = e.sub(item, e.mul(slice, wide.tokenTiles));
   result.band = slice;
   result.share = e.c(0);
   result.shareEnd = e.c(blockWarps);
@@ -89,99 +80,101 @@ LinearEmitter::WideItem LinearEmitter::itemAt(const Wide &wide, Value item) {
     result.share = e.select(wide.divided, e.andBits(slice, blockWarps - 1), e.c(0));
     result.shareEnd = e.select(wide.divided, e.add(result.share, e.c(1)), e.c(blockWarps));
   }
-  result.firstToken = e.mul(tokenTile, e.c(wide.tokens()));
-  result.unit = e.add(wide.before, e.add(e.mul(result.band, wide.tokenTiles), tokenTile));
+  result.unit = e.add(wide.before, e.add(e.mul(result.band, wide.tokenTiles), result.tokenTile));
   return result;
 }
 
-/// The tile of 16 outputs that the warp has; a warp too many repeats the last one.
-Value LinearEmitter::bandOf(const Wide &wide, const WideItem &item) {
-  Value band =
-      e.add(e.mul(item.band, e.c(wide.bandTiles())), e.andBits(e.warp, wide.bandTiles() - 1));
-  return e.minimum(band, e.c(outputTiles(wide.plan.group) - 1));
+LinearEmitter::Slice LinearEmitter::sliceOf(const Wide &wide, Value item) {
+  WideItem all = itemAt(wide, item);
+  return {all.band, e.mul(all.tokenTile, e.c(wide.tokens())), shareBound(wide.plan, all.share),
+          shareBound(wide.plan, all.shareEnd)};
 }
 
-WeightStream LinearEmitter::streamOf(const Wide &wide) {
-  auto slice = [this, &wide](Value index) -> WeightStream::Slice {
-    WideItem item = itemAt(wide, index);
-    return {bandOf(wide, item), shareBound(wide.plan, item.share),
-            shareBound(wide.plan, item.shareEnd)};
-  };
-  WeightStream stream(e, wide.weights, ringAfter(wide.bytes()), wide.plan.stageTiles, itemsOf(wide),
-                      slice);
-  stream.saveRegisters();
-  return stream;
+/// The tile of 16 outputs that is tile row `row` of the warp; one too many repeats the last one.
+Value LinearEmitter::bandOf(const Wide &wide, Value band, int64_t row) {
+  Value own = e.add(e.mul(band, e.c(blockWarps)), e.warp);
+  if (wide.results() == 1)
+    own = e.add(e.mul(own, e.c(wideRows)), e.c(row));
+  return e.minimum(own, e.c(outputTiles(wide.plan.group) - 1));
+}
+
+/// Whether the warp has outputs at all; null: all warps have.
+Value LinearEmitter::isPresent(const Wide &wide, Value band) {
+  if (outputTiles(wide.plan.group) % wide.bandTiles() == 0)
+    return {};
+  Value own = e.add(e.mul(band, e.c(blockWarps)), e.warp);
+  return e.less(e.mul(own, e.c(wide.rowsOfResult())), e.c(outputTiles(wide.plan.group)));
 }
 
 /// The first group that has an item for the block copies its first weights before the kernel waits.
 /// Groups without this form take 8 tokens at a time.
-void LinearEmitter::emitManyTokens() {
-  // What is computed of the thread's index in both forms of a kernel would be computed once, in
-  // registers that both lack then. So this form has an index that the compiler takes for another
-  // one. (No step has 2^31 blocks.)
-  Value nothing = e.shiftRight(e.blocks, 31);
-  llvm::SaveAndRestore thread(e.thread, e.sub(e.thread, nothing));
-  llvm::SaveAndRestore lane(e.lane, e.andBits(e.thread, warpLanes - 1));
-  llvm::SaveAndRestore warp(e.warp, e.shiftRight(e.thread, 5));
+Items LinearEmitter::emitManyTokens() {
+  e.blocksAtOnce = 1;
   SmallVector<Value> started(plans.size());
-  if (e.isDependent()) {
-    Value never = e.less(e.c(0), e.c(0)), others = never;
-    for (auto [plan, starts] : llvm::zip(plans, started))
-      if (plan.wide) {
-        Wide wide = wideOf(plan);
-        Value first = firstItem(wide), has = e.less(first, itemsOf(wide));
-        starts = e.select(others, never, has);
-        streamOf(wide).start(first, starts);
-        others = arith::OrIOp::create(e.b, others, has);
-      }
+  Value never = e.less(e.c(0), e.c(0)), others = never;
+  Items items;
+  for (auto [plan, starts] : llvm::zip(plans, started)) {
+    if (!plan.wide) {
+      items.constant += outputTiles(plan.group);
+      e.dynamicBytes = std::max(e.dynamicBytes, e.architecture.linearShared);
+      continue;
+    }
+    items.constant += bandsOf(plan) * (canDivide() ? blockWarps : 1);
+    items.token += llvm::divideCeil(bandsOf(plan), tokenTile);
+    if (!e.isDependent())
+      continue;
+    Wide wide = wideOf(plan);
+    Value first = firstItem(wide), has = e.less(first, itemsOf(wide));
+    starts = e.select(others, never, has);
+    startWeights(wide, first, starts);
+    others = arith::OrIOp::create(e.b, others, has);
   }
   e.awaitKernels();
-  for (auto [plan, starts] : llvm::zip(plans, started))
+  for (auto [plan, starts] : llvm::zip(plans, started)) {
+    if (&plan != &plans.front())
+      e.barrier(); // whoever still reads the ring
     if (plan.wide)
       emitWide(wideOf(plan), starts);
     else
       emitNarrow(plan);
+  }
+  return items;
 }
 
 /// `started`: whether copies run already; null: no.
 void LinearEmitter::emitWide(const Wide &wide, Value started) {
   Value items = itemsOf(wide), first = firstItem(wide);
-  WeightStream stream = streamOf(wide);
   if (started)
     started = e.equal(started, e.integer(e.b.getI1Type(), 0));
-  WeightStream::State state = stream.start(first, started);
+  startWeights(wide, first, started);
+  Ahead ahead = startInputs(wide, first);
   Value rest = e.sub(e.add(items, e.sub(e.grid, e.c(1))), first);
-  e.fold(e.c(0), e.div(rest, e.grid), 1, state, [&](Value i, ValueRange values) {
-    WeightStream::State now(values);
-    emitWideItem(wide, stream, e.add(first, e.mul(i, e.grid)), now);
-    return now;
+  e.fold(e.c(0), e.div(rest, e.grid), 1, ahead.values(), [&](Value i, ValueRange values) {
+    Ahead now = Ahead::of(values);
+    emitWideItem(wide, e.add(first, e.mul(i, e.grid)), now);
+    return now.values();
   });
 }
 
 /// K in the 8 shares that warps have for few tokens, or in one of them: each is a chain of its own,
-/// and the chains are added in their order, to totals in shared memory. Values: the stream's state,
-/// this thread's inputs of the next round, chains.
-void LinearEmitter::emitWideItem(const Wide &wide, WeightStream &stream, Value index,
-                                 WeightStream::State &state) {
+/// and the chains are added in their order, to totals in shared memory.
+void LinearEmitter::emitWideItem(const Wide &wide, Value index, Ahead &ahead) {
   const Plan &plan = wide.plan;
   WideItem item = itemAt(wide, index);
-  int64_t sums = wide.columns * 4;
-  // This thread's token: lane / 4 of the columns that its warp has.
-  Value column = e.rem(e.warp, e.c(wide.columns));
-  Value token =
-      e.add(item.firstToken, e.add(e.mul(column, e.c(mmaTokens)), e.shiftRight(e.lane, 2)));
-  Value x = e.rowAddress(linear.getX(), e.minimum(token, e.sub(count, e.c(1))));
-  SmallVector<RowPair> scales = {wide.weights.front()->rowScales(bandOf(wide, item))};
-  SmallVector<Value> all(state);
-  llvm::append_range(all, loadOwnInputs(wide, x, shareBound(plan, item.share)));
-  e.barrier(); // whoever still reads the totals of the item before
+  SmallVector<RowPair> scales;
+  for (int64_t row = 0; row < wideRows; ++row)
+    scales.push_back(wide.weights(row).rowScales(bandOf(wide, item.band, row)));
+  Value present = isPresent(wide, item.band);
+  size_t sums = wideRows * wide.columns * 4;
+  e.syncWarp(); // whoever still reads the totals of the item before
   eachTotal(wide, [&](size_t, Value) { return e.f(-0.0); }); // which added to anything leaves it
+  SmallVector<Value> all = ahead.values();
   all = e.fold(item.share, item.shareEnd, 1, all, [&](Value share, ValueRange before) {
     SmallVector<Value> inner(before);
     inner.append(sums, e.f(0));
     inner = e.fold(shareBound(plan, share), shareBound(plan, e.add(share, e.c(1))), plan.stageTiles,
-                   inner, [&](Value step, ValueRange values) {
-                     return emitWideStage(wide, stream, step, x, values);
+                   inner, [&](Value, ValueRange values) {
+                     return emitWideStages(wide, present, values);
                    });
     MutableArrayRef<Value> chains = MutableArrayRef(inner).take_back(sums);
     scaleRows(chains, scales, wide.columns);
@@ -190,8 +183,8 @@ void LinearEmitter::emitWideItem(const Wide &wide, WeightStream &stream, Value i
     inner.truncate(inner.size() - sums);
     return inner;
   });
-  state.assign(all.begin(), all.begin() + stream.stateSize());
-  e.barrier();
+  ahead = Ahead::of(all);
+  e.syncWarp();
   // Found again, from a number that the compiler takes for another one, so that it takes no
   // registers meanwhile. (No item has a number of 2^31.)
   item = itemAt(wide, e.sub(index, e.shiftRight(index, 31)));
@@ -204,115 +197,122 @@ void LinearEmitter::emitWideItem(const Wide &wide, WeightStream &stream, Value i
 }
 
 //===----------------------------------------------------------------------===//
-// Inputs
-//===----------------------------------------------------------------------===//
-
-/// Of the round's tiles times columns, 8 tokens of a tile each, warp w has number w and w + 8: of
-/// one column, since their number divides 8.
-SmallVector<Value> LinearEmitter::loadOwnInputs(const Wide &wide, Value x, Value step) {
-  int64_t parts = wide.roundTiles * wide.columns;
-  SmallVector<Value> inputs;
-  for (int64_t i = 0; i * blockWarps < parts; ++i) {
-    Value tile = e.div(e.add(e.warp, e.c(i * blockWarps)), e.c(wide.columns));
-    tile = e.minimum(e.add(step, tile), e.c(tiles() - 1));
-    llvm::append_range(inputs, loadInputs(x, tile, 0, wide.weights.front()->laneColumns()));
-  }
-  return inputs;
-}
-
-void LinearEmitter::shareInputs(const Wide &wide, ArrayRef<Value> inputs, Value buffer) {
-  int64_t parts = wide.roundTiles * wide.columns;
-  for (int64_t i = 0; i < parts; i += blockWarps) {
-    auto share = [&] {
-      RoundedInputs rounded =
-          wide.weights.front()->round(inputs.slice(i / blockWarps * inputValues(), inputValues()));
-      Value words = LLVM::PoisonOp::create(e.b, e.vec(4, e.i32()));
-      for (int64_t j = 0; j < 4; ++j)
-        words = LLVM::InsertElementOp::create(e.b, words, rounded.first[j], e.c(j));
-      Value own = e.add(e.mul(e.thread, e.c(16)), e.c(i * columnBytes));
-      e.store(words, e.at(buffer, own), 16);
-    };
-    if (parts - i >= blockWarps)
-      share();
-    else
-      e.when(e.less(e.warp, e.c(parts - i)), share);
-  }
-}
-
-//===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
 
-/// A stage of weights, in one or more rounds of inputs. There are two buffers of these, so one
-/// barrier for a round is enough: what is written was read two barriers ago.
-SmallVector<Value> LinearEmitter::emitWideStage(const Wide &wide, WeightStream &stream, Value step,
-                                                Value x, ValueRange values) {
-  int64_t sums = wide.columns * 4;
-  WeightStream::State now(values.take_front(stream.stateSize()));
-  SmallVector<Value> inputs(values.drop_front(now.size()).drop_back(sums));
-  std::vector<Chains> chains(wide.columns);
+/// Stages that are multiplied together. Values: what is copied ahead, chains [row][column][4].
+SmallVector<Value> LinearEmitter::emitWideStages(const Wide &wide, Value present,
+                                                 ValueRange values) {
+  Ahead ahead = Ahead::of(values);
+  ValueRange sums = values.drop_front(Ahead::count);
+  std::vector<Chains> chains(wideRows * wide.columns);
   for (auto [i, chain] : llvm::enumerate(chains))
-    chain.sum = Fragment(values.take_back(sums).slice(4 * i, 4));
-  for (int64_t first = 0; first < wide.plan.stageTiles; first += wide.roundTiles) {
-    Value round = e.add(e.div(step, e.c(wide.roundTiles)), e.c(first / wide.roundTiles));
-    Value buffer = e.at(wide.inputs, e.mul(e.andBits(round, 1), e.c(wide.bufferBytes())));
-    shareInputs(wide, inputs, buffer);
-    inputs = loadOwnInputs(wide, x, e.add(step, e.c(first + wide.roundTiles)));
-    e.barrier();
-    if (first == 0)
-      stream.open(now);
-    for (int64_t tile = 0; tile < wide.roundTiles; ++tile)
-      multiply(wide, decode(wide.weights, stream, now, first + tile).front(),
-               e.at(buffer, tile * wide.columns * columnBytes), chains);
+    chain.sum = Fragment(sums.slice(4 * i, 4));
+  for (int64_t first = 0; first < wide.plan.stageTiles; first += wide.stageTiles) {
+    Value slot = openStage(wide, ahead);
+    multiplyStage(wide, present, slot, first, chains);
   }
-  stream.close(now);
-  llvm::append_range(now, inputs);
+  SmallVector<Value> next = ahead.values();
   for (const Chains &chain : chains)
-    llvm::append_range(now, chain.sum);
-  return now;
+    llvm::append_range(next, chain.sum);
+  return next;
 }
 
-/// A tile times the inputs of all columns.
-void LinearEmitter::multiply(const Wide &wide, const DecodedTile &tile, Value inputs,
+/// The chains' values: sums, then what belongs to groups that are not closed yet.
+static SmallVector<Value> valuesOf(ArrayRef<Chains> chains) {
+  SmallVector<Value> values;
+  for (const Chains &chain : chains)
+    for (const Fragment *part : {&chain.sum, &chain.group, &chain.inputs})
+      llvm::append_range(values, *part);
+  return values;
+}
+
+/// A warp without outputs has no weights there.
+void LinearEmitter::multiplyStage(const Wide &wide, Value present, Value slot, int64_t first,
+                                  MutableArrayRef<Chains> chains) {
+  std::vector<Chains> after(chains.begin(), chains.end());
+  auto multiplyAll = [&] {
+    for (int64_t tile = 0; tile < wide.stageTiles; ++tile)
+      multiply(wide, slot, first, tile, after);
+    return valuesOf(after);
+  };
+  if (!present) {
+    multiplyAll();
+  } else {
+    auto leave = [&] {
+      std::vector<Chains> same(after);
+      for (auto [chain, before] : llvm::zip(same, chains)) {
+        chain.sum = before.sum;
+        std::fill(chain.group.begin(), chain.group.end(), e.f(0));
+        std::fill(chain.inputs.begin(), chain.inputs.end(), e.f(0));
+      }
+      return valuesOf(same);
+    };
+    SmallVector<Value> values = e.choose(present, multiplyAll, leave);
+    Value *next = values.begin();
+    for (Chains &chain : after)
+      for (Fragment *part : {&chain.sum, &chain.group, &chain.inputs})
+        for (Value &value : *part)
+          value = *next++;
+  }
+  llvm::copy(after, chains.begin());
+}
+
+/// Tile `tile` of the stage, which begins with tile `first` of those that are multiplied together,
+/// times the inputs of all columns.
+void LinearEmitter::multiply(const Wide &wide, Value slot, int64_t first, int64_t tile,
                              MutableArrayRef<Chains> chains) {
-  Value own = e.at(inputs, e.mul(e.lane, e.c(16)));
+  Value own = e.at(e.at(slot, wide.inputBytes()), e.mul(e.warp, e.c(wide.warpBytes())));
+  std::vector<DecodedTile> tiles;
+  for (int64_t row = 0; row < wideRows; ++row) {
+    TileWeights &weights = wide.weights(row);
+    tiles.push_back(weights.decode(weights.load(own, tile), first + tile));
+    own = e.at(own, weights.stageBytes());
+  }
+  Value inputs = e.at(slot, e.shiftLeft(e.lane, 4));
   for (int64_t column = 0; column < wide.columns; ++column) {
-    Value words = e.load(e.vec(4, e.i32()), e.at(own, column * columnBytes), 16);
-    RoundedInputs rounded;
+    Value place = e.at(inputs, (tile * wide.columns + column) * columnBytes);
+    Value words = e.load(e.vec(4, e.i32()), place, 16);
+    SmallVector<Value> parts;
     for (int64_t i = 0; i < 4; ++i)
-      rounded.first.push_back(LLVM::ExtractElementOp::create(e.b, words, e.c(i)));
-    wide.weights.front()->multiply(tile, rounded, chains[column]);
+      parts.push_back(LLVM::ExtractElementOp::create(e.b, words, e.c(i)));
+    // What was rounded here lies as it is multiplied.
+    RoundedInputs rounded = stored.type.isF32() ? RoundedInputs{Fragment(parts), {}}
+                                                : round(wide.weights(0), parts);
+    for (int64_t row = 0; row < wideRows; ++row)
+      wide.weights(row).multiply(tiles[row], rounded, chains[row * wide.columns + column]);
   }
 }
 
-/// Replaces this thread's totals, number i of [column][4] at its place, by what `body` says.
+/// Replaces the lane's totals, number i of [row][column][4] at its place, by what `body` says.
 void LinearEmitter::eachTotal(const Wide &wide, llvm::function_ref<Value(size_t, Value)> body) {
-  Value token = e.shiftLeft(e.andBits(e.lane, 3), 1);
-  Value own = e.at(wide.totals, e.mul(e.warp, e.c(wide.warpTotals())));
-  for (int64_t i = 0; i < wide.columns * 4; ++i) {
-    Value place = e.add(e.mul(token, e.c(tokenStride)), wide.weights.front()->outputOf(i % 4 / 2));
-    int64_t after = (i / 4 * mmaTokens + i % 2) * tokenStride * 4;
-    place = e.at(e.at(own, e.shiftLeft(place, 2)), after);
+  Value token = e.mul(e.shiftLeft(e.andBits(e.lane, 3), 1), e.c(wideStride));
+  for (int64_t i = 0; i < wideRows * wide.columns * 4; ++i) {
+    int64_t row = i / (wide.columns * 4), column = i / 4 % wide.columns;
+    Value place = e.add(token, wide.weights(row).outputOf(i % 4 / 2));
+    int64_t after = (column * mmaTokens + i % 2) * wideStride + row * Mma16::rows;
+    place = e.at(e.at(wide.totals, e.shiftLeft(place, 2)), after * 4);
     e.store(body(i, place), place);
   }
 }
 
+/// A lane for each output of the warp and token.
 void LinearEmitter::emitWideEpilogue(const Wide &wide, const WideItem &item) {
   const Plan &plan = wide.plan;
-  int64_t outputs = wide.bandTiles() * Mma16::rows;
-  e.forThreads(wide.tokens() * outputs, [&](Value i) {
+  int64_t outputs = wide.rowsOfResult() * Mma16::rows;
+  Value before = e.mul(e.add(e.mul(item.band, e.c(blockWarps)), e.warp), e.c(outputs));
+  e.loop(e.lane, e.c(wide.tokens() * outputs), warpLanes, [&](Value i) {
     Value row = e.andBits(i, outputs - 1), column = e.div(i, e.c(outputs));
-    Value output = e.add(e.mul(item.band, e.c(outputs)), row);
-    Value token = e.add(item.firstToken, column);
+    Value output = e.add(before, row);
+    Value token = e.add(e.mul(item.tokenTile, e.c(wide.tokens())), column);
     Value wanted =
         arith::AndIOp::create(e.b, e.less(token, count), e.less(output, e.c(plan.group.outputs)));
     e.when(wanted, [&] {
-      Value warp = e.mul(e.shiftRight(row, 4), e.c(wide.warpTotals()));
-      Value place = e.add(e.mul(column, e.c(tokenStride)), e.andBits(row, Mma16::rows - 1));
-      Value from = e.at(e.at(wide.totals, warp), e.mul(place, e.c(4)));
+      Value place = e.add(e.mul(column, e.c(wideStride)), row);
+      Value from = e.at(wide.totals, e.shiftLeft(place, 2));
       SmallVector<Value> sums;
       for (int64_t result = 0; result < wide.results(); ++result)
-        sums.push_back(e.load(e.f32(), e.at(from, result * wide.bandTiles() * wide.warpTotals())));
+        sums.push_back(e.load(e.f32(), e.at(from, result * outputs * 4)));
       emitOutput(plan.group, sums, output, token);
     });
   });

@@ -49,9 +49,6 @@ static LLVM::LLVMFuncOp declareKernel(ImplicitLocOpBuilder &b, step::PhaseOp pha
   kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
   kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                   b.getDenseI32ArrayAttr({static_cast<int32_t>(blockThreads), 1, 1}));
-  // Two blocks of a multiprocessor are enough, and leave 128 registers for each thread. If nothing
-  // is said, ptxas spills to have more.
-  kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(), b.getI32IntegerAttr(2));
   return kernel;
 }
 
@@ -84,6 +81,9 @@ static LogicalResult emitKernel(step::PhaseOp phase, gpu::GPUModuleOp into,
   FailureOr<Items> items = emitter.emit();
   if (failed(items))
     return failure();
+  // If nothing is said, ptxas spills to have more blocks.
+  kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                  b.getI32IntegerAttr(static_cast<int32_t>(emitter.blocksAtOnce)));
   if (emitter.dynamicBytes > 0)
     kernel->setAttr("kvasir.dynamic_shared", b.getI64IntegerAttr(emitter.dynamicBytes));
   if (failed(checkShared(emitter)))

@@ -128,10 +128,11 @@ void RowEmitter::emitRmsNorm(llm::RmsNormOp op) {
   Value weight = e.operand(op.getWeight());
   float epsilon = op.getEpsilon().convertToFloat();
   bool wholeRow = group == features;
-  Type stored = storedType(e, op.getResult());
+  Stored stored = storedAtHome(e, op.getResult());
   Value start = wholeRow ? e.thread : e.lane;
   int64_t step = wholeRow ? blockThreads : warpLanes;
-  auto emitGroup = [&](Value from, Value to) {
+  auto emitGroup = [&](Value first) {
+    Value from = e.at(x, e.mul(first, e.c(4)));
     Value squares = e.fold(start, e.c(group), step, {e.f(0)},
                            [&](Value i, ValueRange sum) -> SmallVector<Value> {
                              Value v = get(from, i);
@@ -141,15 +142,13 @@ void RowEmitter::emitRmsNorm(llm::RmsNormOp op) {
     Value scale = inverseRoot(e.fdiv(sum, e.f(group)), epsilon);
     e.loop(start, e.c(group), step, [&](Value i) {
       Value y = e.fmul(getConstant(weight, i), e.fmul(get(from, i), scale));
-      storeColumn(e, stored, y, to, i);
+      storeColumn(e, stored, y, out, e.add(first, i));
     });
   };
   if (wholeRow)
-    return emitGroup(x, out);
-  e.loop(e.warp, e.c(features / group), blockWarps, [&](Value g) {
-    Value first = e.mul(g, e.c(group));
-    emitGroup(e.at(x, e.mul(first, e.c(4))), e.at(out, e.mul(first, e.c(bytesOf(stored)))));
-  });
+    return emitGroup(e.c(0));
+  e.loop(e.warp, e.c(features / group), blockWarps,
+         [&](Value g) { emitGroup(e.mul(g, e.c(group))); });
 }
 
 void RowEmitter::emitLayerNorm(llm::LayerNormOp op) {
@@ -170,7 +169,7 @@ void RowEmitter::emitLayerNorm(llm::LayerNormOp op) {
     return e.fma(d, d, sum);
   });
   Value scale = inverseRoot(variance, op.getEpsilon().convertToFloat());
-  Type stored = storedType(e, op.getResult());
+  Stored stored = storedAtHome(e, op.getResult());
   e.forThreads(n, [&](Value i) {
     Value v = e.fmul(e.fmul(e.fsub(get(x, i), mean), scale), getConstant(weight, i));
     storeColumn(e, stored, bias ? e.fadd(v, getConstant(bias, i)) : v, out, i);
@@ -295,7 +294,7 @@ void RowEmitter::emitElementwise(Operation *op) {
   for (Value operand : op->getOperands())
     from.push_back(e.rowAddress(operand, row));
   Value out = e.rowAddress(op->getResult(0), row);
-  Type stored = storedType(e, op->getResult(0));
+  Stored stored = storedAtHome(e, op->getResult(0));
   e.forThreads(featuresOf(op->getResult(0)), [&](Value i) {
     SmallVector<Value> values;
     for (Value address : from)

@@ -9,26 +9,36 @@
 
 namespace kvasir::cuda {
 
-/// What the values of a `step.read` or `step.write` are stored as.
-inline Type storedBy(KernelEmitter &e, mlir::Operation *op) {
+/// How values of rows lie in memory.
+struct Stored {
+  Type type;
+  bool interleaved = false; ///< of each 4 the second and the third change places
+};
+
+/// How the values of a `step.read` or `step.write` are stored.
+inline Stored storedBy(KernelEmitter &e, mlir::Operation *op) {
   auto stored = op->getAttrOfType<mlir::TypeAttr>(step::storedAttribute);
-  return stored ? stored.getValue() : e.f32();
+  return {stored ? stored.getValue() : e.f32(), op->hasAttr(step::interleavedAttribute)};
 }
 
-/// What the rows of a value are stored as at home.
-inline Type storedType(KernelEmitter &e, Value value) {
+/// How the rows of a value are stored at home.
+inline Stored storedAtHome(KernelEmitter &e, Value value) {
   if (auto read = value.getDefiningOp<step::ReadOp>())
     return storedBy(e, read);
   for (mlir::Operation *user : value.getUsers())
     if (auto write = llvm::dyn_cast<step::WriteOp>(user);
         write && write.getBuffer() == homeOf(value))
       return storedBy(e, write);
-  return e.f32();
+  return {e.f32()};
 }
 
 /// Puts `value` (f32) into column `column` of a row that starts at `row`.
-inline void storeColumn(KernelEmitter &e, Type stored, Value value, Value row, Value column) {
-  e.storeElement(stored, value, e.at(row, e.mul(column, e.c(bytesOf(stored)))));
+inline void storeColumn(KernelEmitter &e, Stored stored, Value value, Value row, Value column) {
+  if (stored.interleaved) {
+    Value second = e.andBits(e.shiftLeft(column, 1), 2), third = e.andBits(e.shiftRight(column, 1), 1);
+    column = e.orBits(e.andBits(column, ~3), e.orBits(second, third));
+  }
+  e.storeElement(stored.type, value, e.at(row, e.mul(column, e.c(bytesOf(stored.type)))));
 }
 
 } // namespace kvasir::cuda

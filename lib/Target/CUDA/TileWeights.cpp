@@ -29,10 +29,8 @@ Fragment TileWeights::roundOnce(ArrayRef<Value> values) {
   return registers;
 }
 
-/// Of words (0, 1), (2, 3), (4, 5), (6, 7).
-Fragment TileWeights::arrange(ArrayRef<Value> words) {
-  if (!crossed)
-    return Fragment(words);
+/// Of words (0, 1), (2, 3), (4, 5), (6, 7) those of (0, 2), (1, 3), (4, 6), (5, 7), and back.
+Fragment TileWeights::exchange(ArrayRef<Value> words) {
   Fragment registers;
   for (int64_t i = 0; i < 4; i += 2) {
     Value low = words[i], high = words[i + 1];
@@ -42,9 +40,9 @@ Fragment TileWeights::arrange(ArrayRef<Value> words) {
   return registers;
 }
 
-RoundedInputs TileWeights::round(ArrayRef<Value> inputs) {
+RoundedInputs TileWeights::round(ArrayRef<Value> inputs, bool interleaved) {
   if (inputs.size() == 4)
-    return {arrange(inputs), {}};
+    return {interleaved == crossed ? Fragment(inputs) : exchange(inputs), {}};
   RoundedInputs result{roundOnce(inputs), {}};
   if (!twoParts)
     return result;

@@ -50,15 +50,19 @@ public:
 
   /// Columns / 32 that a warp's share begins at a multiple of.
   int64_t alignment() const { return tileAlignment; }
-  /// Tiles of a stage from now on: 1, 2 or 4. Groups of more columns are scaled stage by stage.
-  void setStage(int64_t tiles) { stageTiles = tiles; }
+  /// Tiles of a stage from now on, and of the stages that are multiplied together: 1, 2 or 4. Groups
+  /// of more columns than these are scaled piece by piece.
+  void setStage(int64_t tiles, int64_t together) {
+    stageTiles = tiles;
+    tilesTogether = together;
+  }
   virtual int64_t stageBytes() const = 0;
   /// Copies the stage from tile `tile` on, of outputs 16 `band` .. 16 `band` + 15, to shared
   /// memory: by all lanes, not waited for.
   virtual void copyStage(Value band, Value tile, Value to) = 0;
   /// The lane's words of tile number `tile` of a stage that has arrived, and what scales it.
   virtual llvm::SmallVector<Value> load(Value stage, int64_t tile) = 0;
-  /// What `load` of that tile returned as operands.
+  /// What `load` returned, as operands: of tile number `tile` of those that are multiplied together.
   virtual DecodedTile decode(ValueRange loaded, int64_t tile) = 0;
   /// The scale of a whole row, from global memory; null without.
   virtual RowPair rowScales(Value band) { return {}; }
@@ -67,8 +71,9 @@ public:
   /// The output of the tile that the lane's sums 0 and 1 (2 and 3) belong to.
   Value outputOf(int64_t row);
 
-  /// Rounds the lane's 8 inputs of a token. 4 values are words of two that are rounded already.
-  RoundedInputs round(llvm::ArrayRef<Value> inputs);
+  /// Rounds the lane's 8 inputs of a token. 4 values are words of two that are rounded already:
+  /// of neighbours, or interleaved (step::interleavedAttribute).
+  RoundedInputs round(llvm::ArrayRef<Value> inputs, bool interleaved = false);
   /// Whether `round` makes the same of the same inputs for both.
   bool sharesInputs(const TileWeights &other) const {
     return operandType == other.operandType && columns == other.columns &&
@@ -94,11 +99,11 @@ protected:
   bool heavy = false;        ///< see isHeavy
   bool crossed = false;      ///< registers pair inputs 0 and 2, 1 and 3, not 0 and 1, 2 and 3
   bool rowsTogether = false; ///< a lane has rows 2 g and 2 g + 1, g = lane / 4; else g and g + 8
-  int64_t tileAlignment = 1, stageTiles = 1;
+  int64_t tileAlignment = 1, stageTiles = 1, tilesTogether = 1;
 
 private:
   Fragment roundOnce(llvm::ArrayRef<Value> values);
-  Fragment arrange(llvm::ArrayRef<Value> words);
+  Fragment exchange(llvm::ArrayRef<Value> words);
 };
 
 } // namespace kvasir::cuda

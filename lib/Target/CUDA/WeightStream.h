@@ -12,17 +12,11 @@ namespace kvasir::cuda {
 /// by the whole ring, from one item into the next, so that the memory system has work at all times.
 ///
 /// What changes is a state that loops carry (`State`): the item and the tile to copy next, and the
-/// slot to read next, which is copied to after that; where items have slices of their own, also the
-/// band and the end of the slice to copy.
+/// slot to read next, which is copied to after that.
 class WeightStream {
 public:
   using State = llvm::SmallVector<Value>;
   using Weights = llvm::ArrayRef<std::unique_ptr<TileWeights>>;
-  /// What the warp multiplies in an item: 16 outputs, tiles of K.
-  struct Slice {
-    Value band, begin, end;
-  };
-  using SliceOf = std::function<Slice(Value item)>;
   struct Ring {
     Value memory;
     int64_t bytes; ///< for this warp
@@ -31,9 +25,6 @@ public:
   /// `items` is one past the last item. Item i is band i, with the tiles from `begin` to `end`.
   WeightStream(KernelEmitter &e, Weights weights, Ring ring, int64_t stageTiles, Value begin,
                Value end, Value items);
-  /// No slice may be empty.
-  WeightStream(KernelEmitter &e, Weights weights, Ring ring, int64_t stageTiles, Value items,
-               SliceOf sliceOf);
 
   /// Copies as many stages as the ring has, if `condition` holds (null: yes): a loop of its own.
   /// Returns the state after that, whatever the condition is.
@@ -45,16 +36,12 @@ public:
   /// Copies to the stage's place in the ring. Has a barrier of the warp.
   void close(State &state);
 
-  /// From now on addresses are computed anew for each stage: for loops that lack registers.
-  void saveRegisters() { lacksRegisters = true; }
-
-  size_t stateSize() const { return sliceOf ? 5 : 3; }
+  static constexpr size_t stateSize = 3;
   static int64_t stageBytes(Weights weights);
 
 private:
   void copyNext(State &state, Value condition);
   void advance(State &state);
-  Slice sliceAt(const State &state) const;
   Value slotAddress(Value slot) { return e.at(ring, e.mul(slot, e.c(slotBytes))); }
   Value nextSlot(Value slot);
 
@@ -63,8 +50,6 @@ private:
   Value ring;
   int64_t slotBytes, slots, stageTiles;
   Value begin, end, items;
-  SliceOf sliceOf; ///< null: all items have the same tiles
-  bool lacksRegisters = false;
 };
 
 } // namespace kvasir::cuda

@@ -4,6 +4,7 @@
 
 #include "Pack.h"
 
+#include "dialects/Step/TokenTile.h"
 #include "kvasir/Encoding/Mma16.h"
 #include "kvasir/Encoding/Rows.h"
 #include "llvm/Support/MathExtras.h"
@@ -107,24 +108,33 @@ Layer test::makeLayer(const std::string &element, int64_t n, int64_t k, unsigned
   return layer;
 }
 
-std::string test::phaseOf(const Layer &layer, int results, bool divided,
-                          const std::string &stored) {
+static std::string phaseOf(const Layer &layer, int results, bool divided, const std::string &read,
+                           const std::string &name, int tokenTile) {
   std::string n = std::to_string(layer.n), k = std::to_string(layer.k);
   std::string x = "!step.buffer<tokens, " + k + ">", out = "!step.buffer<tokens, " + n + ">";
   std::string w = "!llm.weight<" + n + "x" + k + "x" + layer.element + ">";
   std::string from = "tensor<?x" + k + "xf32>", to = "tensor<?x" + n + "xf32>";
-  std::string text = "step.phase @p kind <panels> {\n^bb0(%x: " + x + ", %w: " + w;
+  std::string form = " {step.token_tile = " + std::to_string(tokenTile) + "} : " + from + ", [" + w;
+  std::string text = "step.phase @" + name + " kind <panels> {\n^bb0(%x: " + x + ", %w: " + w;
   if (results > 1)
     text += ", %v: " + w;
   text += ", %out: " + out;
   if (divided)
     text += ", %sums: !step.buffer<one, 4194304>, %count: !step.counter";
-  text += "):\n %0 = step.read %x" + (stored.empty() ? "" : " {step.stored = " + stored + "}") +
-          " : " + x + " -> " + from + "\n";
+  text += "):\n %0 = step.read %x" + read + " : " + x + " -> " + from + "\n";
   if (results == 1)
-    text += " %r = llm.linear %0, [%w] : " + from + ", [" + w + "] -> " + to + "\n";
+    text += " %r = llm.linear %0, [%w]" + form + "] -> " + to + "\n";
   else
-    text += " %g, %u = llm.linear %0, [%w, %v] : " + from + ", [" + w + ", " + w + "] -> " + to +
-            ", " + to + "\n %r = llm.gated_act <silu> %g, %u : " + to + "\n";
+    text += " %g, %u = llm.linear %0, [%w, %v]" + form + ", " + w + "] -> " + to + ", " + to +
+            "\n %r = llm.gated_act <silu> %g, %u : " + to + "\n";
   return text + " step.write %r, %out : " + to + ", " + out + "\n}\n";
+}
+
+std::string test::phasesOf(const Layer &layer, int results, bool divided, const std::string &stored,
+                           bool interleaved) {
+  std::string read;
+  if (!stored.empty())
+    read = " {step.stored = " + stored + (interleaved ? ", step.interleaved}" : "}");
+  return phaseOf(layer, results, divided, read, "p", step::fewTokens) +
+         phaseOf(layer, results, divided, read, "many", step::manyTokens);
 }

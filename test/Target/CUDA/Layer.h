@@ -21,10 +21,12 @@ struct Layer {
 Layer makeLayer(const std::string &element, int64_t n, int64_t k, unsigned seed);
 
 /// `results` layers of the same shape and type with one input; two are the halves of a gated
-/// activation (silu of the first times the second). A phase named "p". `divided`: blocks may have a
-/// share of the columns each, with memory for their sums and a counter as the last operands.
-/// `stored`: bf16 or f16, what inputs are stored as; empty: f32.
-std::string phaseOf(const Layer &layer, int results, bool divided, const std::string &stored = "");
+/// activation (silu of the first times the second). Two phases: "p" in the form for few tokens, and
+/// "many". `divided`: blocks may have a share of the columns each, with memory for their sums and a
+/// counter as the last operands. `stored`: bf16 or f16, what inputs are stored as; empty: f32. With
+/// `interleaved` in the order of codes.
+std::string phasesOf(const Layer &layer, int results, bool divided, const std::string &stored = "",
+                     bool interleaved = false);
 
 /// Uniform in [-2, 2), multiples of 2^-22.
 std::vector<float> randomFloats(size_t count, unsigned seed);

@@ -4,7 +4,7 @@
 step.phase @p kind <panels> {
 ^bb0(%x: !step.buffer<tokens, 2048>, %w: !llm.weight<48x2048xbf16>, %out: !step.buffer<tokens, 48>, %sums: !step.buffer<one, 4194304>, %count: !step.counter):
   %0 = step.read %x : !step.buffer<tokens, 2048> -> tensor<?x2048xf32>
-  %1 = llm.linear %0, [%w] : tensor<?x2048xf32>, [!llm.weight<48x2048xbf16>] -> tensor<?x48xf32>
+  %1 = llm.linear %0, [%w] {step.token_tile = 32} : tensor<?x2048xf32>, [!llm.weight<48x2048xbf16>] -> tensor<?x48xf32>
   step.write %1, %out : tensor<?x48xf32>, !step.buffer<tokens, 48>
 }
 
