@@ -122,6 +122,7 @@ class Loop:
     per_tile: float  # instructions
     pending: float  # tiles that a warp has in flight
     input_bytes: int  # of an input of a token
+    shared: float  # bytes read from and written to shared memory for a tile
 
 
 def measure(options, kind, n, k, arch, pair=False, many=False):
@@ -137,7 +138,9 @@ def measure(options, kind, n, k, arch, pair=False, many=False):
     tiles = count(loop) / KINDS[kind][1] / (4 if many else 1)  # many tokens: 32 for a tile
     row = re.search(r"^p\s+(\d+)\s+\d+\s+(\d+)", table, re.M)
     pending = int(re.search(r"DEPBAR\.LE SB0, 0x([0-9a-f]+)", "\n".join(loop))[1], 16)
-    return Loop(int(row[1]), int(row[2]), len(loop) / tiles, pending * tiles, 4 if kind == "f32" else 2)
+    access = r"^(?!@!PT).*\b(?:LDS|STS|LDGSTS)\b(?:\.[A-Z]\w*)*(?:\.(64|128))?"
+    shared = sum(32 * int(width or 32) // 8 for width in re.findall(access, "\n".join(loop), re.M))
+    return Loop(int(row[1]), int(row[2]), len(loop) / tiles, pending * tiles, 4 if kind == "f32" else 2, shared / tiles)
 
 
 def main():

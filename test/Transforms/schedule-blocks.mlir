@@ -2,8 +2,8 @@
 // RUN: sed 's/max_context = 2000/max_context = 512/' %s | kvasir-opt --kvasir-schedule=blocks | FileCheck %s --check-prefix=SHORT
 
 // For GPUs. A step of few tokens has its contexts divided among blocks: 2000 positions are 4 partitions
-// of 512 keys, a window of 100 touches 2 of them. Only the
-// vocabulary is chosen from.
+// of 512 keys, a window of 100 touches 2 of them. Only the vocabulary is chosen from. A layer of f32
+// has one form for all numbers of tokens, one of codes has two.
 
 // CHECK: step.phase @attend_attend_partitions kind <attend>
 // CHECK: kv.attend_partitions %{{.*}} {heads = 4 : i64, partitions = 4 : i64, scale = 2.500000e-01 : f32} : !kv.paged<2x16xf32>, tensor<?x64xf32>, tensor<?x288xf32>
@@ -20,19 +20,28 @@
 // CHECK-LABEL: step.program @prefill max_tokens 0
 // CHECK: step.run @attend_attend({{.*}}) layer 0
 // CHECK-NOT: partitions
+// CHECK: step.run @panels_64x64(
 // CHECK: step.chosen
 
-// CHECK-LABEL: step.program @decode max_tokens 32
+// CHECK-LABEL: step.program @decode8 max_tokens 8
 // CHECK: step.run @attend_attend_partitions({{.*}}) layer 0
 // CHECK: step.run @attend_merge_partitions({{.*}}) layer 0
 // CHECK: step.run @attend_attend_partitions_1({{.*}}) layer 1
+// CHECK: step.run @panels_64x64(
 // CHECK: step.run @rows_argmax
 // CHECK: step.logits %{{.*}} : !step.buffer<rows, 64>
 // CHECK: step.chosen %{{.*}} : !step.buffer<rows, i32>
 
+// CHECK-LABEL: step.program @decode32 max_tokens 32
+// CHECK: step.run @attend_attend_partitions({{.*}}) layer 0
+// CHECK: step.run @panels_64x64(
+// CHECK: step.chosen
+
 // Contexts of one partition are not split.
 // SHORT-NOT: partitions
-// SHORT: step.program @step max_tokens 0
+// SHORT: step.program @decode8 max_tokens 8
+// SHORT: step.chosen
+// SHORT: step.program @prefill max_tokens 0
 // SHORT: step.chosen
 
 module attributes {llm.model = {max_context = 2000 : i64, vocab_size = 60 : i64}} {

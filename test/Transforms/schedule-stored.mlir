@@ -1,8 +1,9 @@
 // RUN: kvasir-opt %s --kvasir-schedule=blocks | FileCheck %s
+// RUN: sed 's/weight<64x64xbf16>/weight<64x64x!llm.encoded<"int8">>/g' %s | kvasir-opt --kvasir-schedule=blocks | FileCheck %s --check-prefix=CODES
 // RUN: kvasir-opt %s --kvasir-schedule | FileCheck %s --check-prefix=CPU
 
 // For GPUs: what only linear layers read is stored as they round it. %n is, and %h; %x is read by
-// the addition too, and the weight @c is of f32.
+// the addition too, and the weight @c is of f32. For codes it is interleaved, too.
 
 // CHECK-LABEL: step.phase @rows_rms_norm
 // CHECK: step.write %{{.*}}, %{{.*}} {step.stored = bf16} : tensor<?x64xf32>, !step.buffer<rows, 64>
@@ -19,6 +20,12 @@
 // CHECK-LABEL: step.phase @rows_rms_norm_1
 // CHECK: step.write %{{.*}}, %{{.*}} : tensor<?x64xf32>
 // CHECK-NOT: step.stored
+// CHECK: step.program @decode8
+
+// CODES-LABEL: step.phase @rows_rms_norm
+// CODES: step.write %{{.*}}, %{{.*}} {step.interleaved, step.stored = bf16}
+// CODES-LABEL: step.phase @panels_64x64
+// CODES: step.read %{{.*}} {step.interleaved, step.stored = bf16}
 
 // CPU-NOT: step.stored
 

@@ -9,10 +9,8 @@ step.phase @p kind <panels> {
 }
 
 // CHECK: llvm.func @p(
-// CHECK-COUNT-8: nvvm.mma.sync
-// Few tokens: no block waits for what others count.
+// CHECK-COUNT-64: nvvm.mma.sync
 // CHECK-NOT: llvm.atomicrmw
-// CHECK-COUNT-32: nvvm.mma.sync
 // A block hands on its sums: all its threads store, then one of them counts, between two fences,
 // and all know whether the block is the last one.
 // CHECK: llvm.store %{{.*}} {alignment = 16 : i64} : vector<4xf32>, !llvm.ptr<1>
@@ -26,5 +24,5 @@ step.phase @p kind <panels> {
 // CHECK: %[[S0:.*]] = arith.addf
 // CHECK: %[[S1:.*]] = arith.addf %[[S0]]
 // CHECK: llvm.store %{{.*}} {alignment = 16 : i64} : vector<4xf32>, !llvm.ptr<3>
-// CHECK: nvvm.barrier0
+// CHECK: nvvm.bar.warp.sync
 // CHECK-NOT: llvm.atomicrmw
