@@ -12,8 +12,8 @@ namespace kvasir::step {
 /// for GPUs, and only for what the readers would round in the same way.
 constexpr llvm::StringLiteral storedAttribute("step.stored");
 
-/// A unit attribute beside it: of each 4 neighbouring values the second and the third change places.
-/// So words pair columns 0 and 2, 1 and 3, as codes of weights come out of their words.
+/// A unit attribute beside it: of each 4 neighbouring values the second and the third change
+/// places. So words pair columns 0 and 2, 1 and 3, as codes of weights come out of their words.
 constexpr llvm::StringLiteral interleavedAttribute("step.interleaved");
 
 } // namespace kvasir::step

@@ -218,7 +218,8 @@ step::PhaseOp PhaseBuilder::deduplicate(step::PhaseOp phase, const PhaseDraft &d
 }
 
 /// Whether blocks may have a share of the columns each: where a step of some tokens has few units
-/// of work (step::SharedSums), and each share has columns. For few tokens a block's warps have them.
+/// of work (step::SharedSums), and each share has columns. For few tokens a block's warps have
+/// them.
 static bool mayDivideColumns(const PhaseDraft &draft, int64_t tokenTile) {
   auto linear = dyn_cast_or_null<llm::LinearOp>(draft.anchor());
   if (!linear || tokenTile <= step::fewTokens)

@@ -102,8 +102,9 @@ public:
   Value shared(int64_t bytes);
   /// Where the block's dynamic shared memory starts, 128-byte aligned: `dynamicBytes` in the end.
   Value dynamicShared();
-  /// Copies 16 bytes from global to shared memory, past the first-level cache (8: through it). Those
-  /// since the last `commitCopies` are a group; `awaitCopies` lets the `pending` latest groups go on.
+  /// Copies 16 bytes from global to shared memory, past the first-level cache (8: through it).
+  /// Those since the last `commitCopies` are a group; `awaitCopies` lets the `pending` latest
+  /// groups go on.
   void copyAsync(Value to, Value from, int64_t bytes = 16);
   void commitCopies();
   void awaitCopies(int64_t pending);
@@ -118,7 +119,8 @@ public:
   const Architecture &architecture;
   int64_t sharedBytes = 0;  ///< of all `shared` so far
   int64_t dynamicBytes = 0; ///< of shared memory that the host gives
-  int64_t blocksAtOnce = 2; ///< of a multiprocessor, which leaves 128 registers for a thread, or 255
+  int64_t blocksAtOnce =
+      2; ///< of a multiprocessor, which leaves 128 registers for a thread, or 255
 
 private:
   void emitRows();

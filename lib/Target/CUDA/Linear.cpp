@@ -25,9 +25,8 @@ LogicalResult LinearEmitter::check() {
   if (auto tile = linear->getAttrOfType<IntegerAttr>(step::tokenTileAttribute))
     tokenTile = tile.getInt();
   if (tokenTile != step::fewTokens && tokenTile != step::manyTokens)
-    return linear.emitError("expected ")
-           << step::tokenTileAttribute << " to be " << step::fewTokens << " or "
-           << step::manyTokens << ", but got " << tokenTile;
+    return linear.emitError("expected ") << step::tokenTileAttribute << " to be " << step::fewTokens
+                                         << " or " << step::manyTokens << ", but got " << tokenTile;
   if (cast<RankedTensorType>(linear.getX().getType()).getEncoding())
     return linear.emitError("linear layers whose inputs are rounded to 8 bits have no kernel yet; "
                             "compile with --activations exact");
@@ -74,7 +73,8 @@ WeightStream::Ring LinearEmitter::ringAfter(int64_t others) {
 int64_t LinearEmitter::stageTilesOf(const Plan &plan) {
   // Two encoded results have as many codes in half a stage, and inputs of f32 take the registers.
   bool encoded = llvm::any_of(plan.weights, [](const auto &own) { return own->isEncoded(); });
-  int64_t stage = mostStageTiles / (encoded && plan.weights.size() > 1 && stored.type.isF32() ? 2 : 1);
+  int64_t stage =
+      mostStageTiles / (encoded && plan.weights.size() > 1 && stored.type.isF32() ? 2 : 1);
   for (int64_t share = 0; share < blockWarps; ++share)
     stage = std::gcd(stage, shareBound(plan, share + 1) - shareBound(plan, share));
   constexpr int64_t fewestSlots = 3;
@@ -114,7 +114,8 @@ FailureOr<Items> LinearEmitter::emit() {
   count = e.extent(linear.getResult(0));
   memory = partials = e.dynamicShared();
   plans = makePlans();
-  if (tokenTile > step::fewTokens && llvm::any_of(plans, [](const Plan &plan) { return plan.wide; }))
+  if (tokenTile > step::fewTokens &&
+      llvm::any_of(plans, [](const Plan &plan) { return plan.wide; }))
     return emitManyTokens();
   return Items{emitFewTokens(), 0, 0, 0};
 }
@@ -208,7 +209,8 @@ void LinearEmitter::emitItems(const Plan &plan, Value firstToken, Value copyFirs
 /// are zeros, whatever lies in memory.
 SmallVector<Value> LinearEmitter::loadInputs(Value x, Value tile, int64_t ahead,
                                              LaneColumns which) {
-  return stored.type.isF32() ? loadFloats(x, tile, ahead, which) : loadRounded(x, tile, ahead, which);
+  return stored.type.isF32() ? loadFloats(x, tile, ahead, which)
+                             : loadRounded(x, tile, ahead, which);
 }
 
 SmallVector<Value> LinearEmitter::loadRounded(Value x, Value tile, int64_t ahead,

@@ -27,7 +27,8 @@ constexpr int64_t mmaTokens = 8;
 constexpr int64_t tokenStride = Mma16::rows + 4;
 /// Most tiles of a stage: 8 registers of a lane for inputs in flight, each.
 constexpr int64_t mostStageTiles = 4;
-/// Tile rows of a warp in steps of many tokens, and floats from one token to the next in their sums.
+/// Tile rows of a warp in steps of many tokens, and floats from one token to the next in their
+/// sums.
 constexpr int64_t wideRows = 2, wideStride = wideRows * Mma16::rows + 4;
 /// Bytes of 8 tokens' inputs of a tile, in the order in which lanes multiply them.
 constexpr int64_t columnBytes = warpLanes * 16;
@@ -189,7 +190,7 @@ private:
   KernelEmitter &e;
   llm::LinearOp linear;
   SmallVector<Plan> plans;
-  Stored stored;  ///< how inputs are stored
+  Stored stored; ///< how inputs are stored
   int64_t tokenTile = step::fewTokens;
   Value count;    ///< tokens (rows) of the linear layer
   Value memory;   ///< shared: sums, then the warps' rings

@@ -135,8 +135,8 @@ LinearEmitter::Ahead LinearEmitter::startInputs(const Wide &wide, Value first) {
   return Ahead::of(values);
 }
 
-/// Waits until the next stage has arrived, for all warps; all have read the one before, so its place
-/// is copied to. Returns where the stage lies.
+/// Waits until the next stage has arrived, for all warps; all have read the one before, so its
+/// place is copied to. Returns where the stage lies.
 Value LinearEmitter::openStage(const Wide &wide, Ahead &ahead) {
   e.awaitCopies(wide.slots - 2);
   e.barrier();

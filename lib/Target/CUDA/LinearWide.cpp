@@ -35,8 +35,7 @@ LinearEmitter::Wide LinearEmitter::wideOf(const Plan &plan) {
   for (;; wide.stageTiles /= 2) {
     for (const auto &own : plan.weights)
       own->setStage(wide.stageTiles, plan.stageTiles);
-    wide.slots =
-        std::min(mostSlots, (e.architecture.blockShared - before) / wide.slotBytes());
+    wide.slots = std::min(mostSlots, (e.architecture.blockShared - before) / wide.slotBytes());
     if (wide.slots >= fewestSlots || wide.stageTiles == 1)
       break;
   }
@@ -173,9 +172,8 @@ void LinearEmitter::emitWideItem(const Wide &wide, Value index, Ahead &ahead) {
     SmallVector<Value> inner(before);
     inner.append(sums, e.f(0));
     inner = e.fold(shareBound(plan, share), shareBound(plan, e.add(share, e.c(1))), plan.stageTiles,
-                   inner, [&](Value, ValueRange values) {
-                     return emitWideStages(wide, present, values);
-                   });
+                   inner,
+                   [&](Value, ValueRange values) { return emitWideStages(wide, present, values); });
     MutableArrayRef<Value> chains = MutableArrayRef(inner).take_back(sums);
     scaleRows(chains, scales, wide.columns);
     eachTotal(wide,
@@ -277,8 +275,8 @@ void LinearEmitter::multiply(const Wide &wide, Value slot, int64_t first, int64_
     for (int64_t i = 0; i < 4; ++i)
       parts.push_back(LLVM::ExtractElementOp::create(e.b, words, e.c(i)));
     // What was rounded here lies as it is multiplied.
-    RoundedInputs rounded = stored.type.isF32() ? RoundedInputs{Fragment(parts), {}}
-                                                : round(wide.weights(0), parts);
+    RoundedInputs rounded =
+        stored.type.isF32() ? RoundedInputs{Fragment(parts), {}} : round(wide.weights(0), parts);
     for (int64_t row = 0; row < wideRows; ++row)
       wide.weights(row).multiply(tiles[row], rounded, chains[row * wide.columns + column]);
   }

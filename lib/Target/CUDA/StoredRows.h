@@ -35,7 +35,8 @@ inline Stored storedAtHome(KernelEmitter &e, Value value) {
 /// Puts `value` (f32) into column `column` of a row that starts at `row`.
 inline void storeColumn(KernelEmitter &e, Stored stored, Value value, Value row, Value column) {
   if (stored.interleaved) {
-    Value second = e.andBits(e.shiftLeft(column, 1), 2), third = e.andBits(e.shiftRight(column, 1), 1);
+    Value second = e.andBits(e.shiftLeft(column, 1), 2),
+          third = e.andBits(e.shiftRight(column, 1), 1);
     column = e.orBits(e.andBits(column, ~3), e.orBits(second, third));
   }
   e.storeElement(stored.type, value, e.at(row, e.mul(column, e.c(bytesOf(stored.type)))));

@@ -50,8 +50,8 @@ public:
 
   /// Columns / 32 that a warp's share begins at a multiple of.
   int64_t alignment() const { return tileAlignment; }
-  /// Tiles of a stage from now on, and of the stages that are multiplied together: 1, 2 or 4. Groups
-  /// of more columns than these are scaled piece by piece.
+  /// Tiles of a stage from now on, and of the stages that are multiplied together: 1, 2 or 4.
+  /// Groups of more columns than these are scaled piece by piece.
   void setStage(int64_t tiles, int64_t together) {
     stageTiles = tiles;
     tilesTogether = together;
@@ -62,7 +62,8 @@ public:
   virtual void copyStage(Value band, Value tile, Value to) = 0;
   /// The lane's words of tile number `tile` of a stage that has arrived, and what scales it.
   virtual llvm::SmallVector<Value> load(Value stage, int64_t tile) = 0;
-  /// What `load` returned, as operands: of tile number `tile` of those that are multiplied together.
+  /// What `load` returned, as operands: of tile number `tile` of those that are multiplied
+  /// together.
   virtual DecodedTile decode(ValueRange loaded, int64_t tile) = 0;
   /// The scale of a whole row, from global memory; null without.
   virtual RowPair rowScales(Value band) { return {}; }

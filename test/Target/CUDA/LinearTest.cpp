@@ -64,9 +64,9 @@ public:
          int64_t blocks, uint64_t seed = 0, const std::string &stored = "", Plant plant = nullptr,
          bool interleaved = false)
       : stored(stored), interleaved(interleaved),
-        lowered(phasesOf(makeLayer(element, n, k, 1), results, /*divided=*/true, stored,
-                         interleaved),
-                chip) {
+        lowered(
+            phasesOf(makeLayer(element, n, k, 1), results, /*divided=*/true, stored, interleaved),
+            chip) {
     for (int i = 0; i < results; ++i)
       layers.push_back(makeLayer(element, n, k, 1 + i));
     EmulatorOptions options;
