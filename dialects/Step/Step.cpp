@@ -154,6 +154,20 @@ static LogicalResult verifyEpilogue(PhaseOp phase) {
   return success();
 }
 
+/// Partitions are merged where they are made, by whichever worker is the last.
+static LogicalResult verifyMerge(PhaseOp phase) {
+  Block &body = phase.getBody().front();
+  auto parts = body.getOps<kvasir::kv::AttendPartitionsOp>();
+  auto merges = body.getOps<kvasir::kv::MergePartitionsOp>();
+  auto isOwn = [](kvasir::kv::MergePartitionsOp merge) {
+    return merge.getParts().getDefiningOp<kvasir::kv::AttendPartitionsOp>();
+  };
+  if (llvm::range_size(parts) != llvm::range_size(merges) || !llvm::all_of(merges, isOwn))
+    return phase.emitOpError("phase_c3: expected kv.attend_partitions with kv.merge_partitions of "
+                             "its result, or neither");
+  return success();
+}
+
 static LogicalResult verifyCounter(PhaseOp phase) {
   auto counters = llvm::count_if(phase.getBody().front().getArgumentTypes(),
                                  [](Type type) { return isa<CounterType>(type); });
@@ -190,13 +204,13 @@ LogicalResult PhaseOp::verify() {
       diag.attachNote(op.getLoc()) << "but got " << op.getName();
       return diag;
     }
-    anchors += isa<kvasir::llm::LinearOp>(op) || isAttention(op);
+    anchors += isa<kvasir::llm::LinearOp, kvasir::kv::AttendOp, kvasir::kv::AttendPartitionsOp>(op);
   }
   bool wantsAnchor = getKind() == PhaseKind::panels || getKind() == PhaseKind::attend;
   if (wantsAnchor && anchors != 1)
     return emitOpError("phase_c3: expected one anchor, but got ") << anchors;
-  return failure(failed(verifyHomes(*this)) || failed(verifyEpilogue(*this)) ||
-                 failed(verifyCounter(*this)));
+  return failure(failed(verifyMerge(*this)) || failed(verifyHomes(*this)) ||
+                 failed(verifyEpilogue(*this)) || failed(verifyCounter(*this)));
 }
 
 static LogicalResult verifyColumns(Operation *op, StringRef label, Type rows, BufferType buffer) {

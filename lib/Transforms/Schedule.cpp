@@ -37,6 +37,10 @@ struct Operand {
   step::BufferType scratch; // a scratch buffer of this type
   bool isCounter = false;
   step::BufferType sums = {}; // a buffer of this type that blocks share while the phase runs
+  bool counts = false;        // not `value`, but what the blocks that make it count themselves in
+
+  /// Phases with the same one have the same buffer.
+  std::pair<Value, unsigned> key() const { return {value, counts}; }
 };
 
 /// A phase of a program: the function it runs, and with what.
@@ -63,6 +67,7 @@ private:
   void addInputs(const PhaseDraft &draft);
   void addCompute(const PhaseDraft &draft, int64_t tokenTile);
   void addWrites(const PhaseDraft &draft);
+  void addCounts(Value parts);
   step::BufferType bufferType(Value value, bool oneRow);
   Type storedType(Value value);
   bool isInterleaved(Value value);
@@ -200,6 +205,13 @@ void PhaseBuilder::addWrites(const PhaseDraft &draft) {
         write(value, {value, {}}, bufferType(value, /*oneRow=*/false));
 }
 
+/// A word for each token and head of queries.
+void PhaseBuilder::addCounts(Value parts) {
+  int64_t heads = parts.getDefiningOp<kv::AttendPartitionsOp>().getHeads();
+  auto type = step::BufferType::get(module.getContext(), step::Extent::tokens, heads);
+  argument({parts, {}, /*isCounter=*/false, {}, /*counts=*/true}, type);
+}
+
 step::PhaseOp PhaseBuilder::deduplicate(step::PhaseOp phase, const PhaseDraft &draft) {
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -251,6 +263,8 @@ Run PhaseBuilder::build(const PhaseDraft &draft, int64_t tokenTile) {
   addInputs(draft);
   addCompute(draft, tokenTile);
   addWrites(draft);
+  for (Value parts : draft.counts)
+    addCounts(parts);
   bool sums = blocks && mayDivideColumns(draft, tokenTile);
   if (sums) {
     constexpr int64_t columns = step::SharedSums::bytes / sizeof(float);
@@ -309,11 +323,11 @@ public:
     for (auto [index, run] : llvm::enumerate(runs))
       for (const Operand &operand : run.operands)
         if (operand.value) {
-          first.try_emplace(operand.value, index);
-          last[operand.value] = index;
+          first.try_emplace(operand.key(), index);
+          last[operand.key()] = index;
         }
     for (Value output : outputs)
-      last[output] = runs.size();
+      last[{output, 0}] = runs.size();
   }
 
   void build(Location loc, StringRef name, int64_t maxTokens) {
@@ -327,9 +341,9 @@ public:
       step::RunOp::create(builder, run.phase.getLoc(), run.phase.getSymName(), values, run.layer,
                           run.cost);
     }
-    step::LogitsOp::create(builder, loc, resolved.lookup(outputs[0]));
+    step::LogitsOp::create(builder, loc, resolved.lookup({outputs[0], 0}));
     if (outputs.size() > 1)
-      step::ChosenOp::create(builder, loc, resolved.lookup(outputs[1]));
+      step::ChosenOp::create(builder, loc, resolved.lookup({outputs[1], 0}));
   }
 
 private:
@@ -345,13 +359,13 @@ private:
       int64_t slot = slots.take(operand.sums, /*scratch=*/false, index, index);
       return step::BufferOp::create(builder, loc, operand.sums, "sums", slot, false);
     }
-    Value &value = resolved[operand.value];
+    Value &value = resolved[operand.key()];
     if (value)
       return value;
     if (auto buffer = dyn_cast<step::BufferType>(type)) {
-      int64_t slot = slots.take(buffer, /*scratch=*/false, first.lookup(operand.value),
-                                last.lookup(operand.value));
-      std::string name = "b" + std::to_string(buffers++);
+      int64_t slot = slots.take(buffer, /*scratch=*/false, first.lookup(operand.key()),
+                                last.lookup(operand.key()));
+      std::string name = operand.counts ? "counts" : "b" + std::to_string(buffers++);
       return value = step::BufferOp::create(builder, loc, buffer, name, slot, false);
     }
     return value = builder.clone(*operand.value.getDefiningOp())->getResult(0);
@@ -359,9 +373,9 @@ private:
 
   ArrayRef<Run> runs;
   OpBuilder builder;
-  SmallVector<Value> outputs; // logits, and with them the choice
-  DenseMap<Value, size_t> first, last;
-  DenseMap<Value, Value> resolved;
+  SmallVector<Value> outputs;                               // logits, and with them the choice
+  DenseMap<std::pair<Value, unsigned>, size_t> first, last; // by Operand::key
+  DenseMap<std::pair<Value, unsigned>, Value> resolved;
   SlotAllocator slots;
   int buffers = 0;
 };

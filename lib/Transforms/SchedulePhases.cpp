@@ -12,10 +12,8 @@ using namespace kvasir;
 
 static bool isElementwise(Operation *op) { return op->hasTrait<llm::ElementwiseOp>(); }
 
-/// What is a phase of its own.
-static bool isAttention(Operation *op) {
-  return isa<kv::AttendOp, kv::AttendPartitionsOp, kv::MergePartitionsOp>(op);
-}
+/// What is a phase of its own, but for the merge of partitions.
+static bool isAttention(Operation *op) { return isa<kv::AttendOp, kv::AttendPartitionsOp>(op); }
 
 static bool isConstant(Operation *op) { return isa<llm::GetWeightOp, kv::GetCacheOp>(op); }
 
@@ -89,8 +87,6 @@ std::string PhaseDraft::name() const {
 
 int64_t PhaseDraft::layer() const {
   for (Operation *op : ops) {
-    if (auto merge = dyn_cast<kv::MergePartitionsOp>(op))
-      op = merge.getParts().getDefiningOp();
     for (Value operand : op->getOperands()) {
       if (auto get = operand.getDefiningOp<kv::GetCacheOp>())
         return SymbolTable::lookupNearestSymbolFrom<kv::CacheOp>(get, get.getNameAttr()).getLayer();
@@ -166,9 +162,6 @@ static void addCost(Cost &cost, Operation *op) {
     cost.rowFlops += argmax.getCount();
     return;
   }
-  if (auto merge = dyn_cast<kv::MergePartitionsOp>(op)) // as if there were one partition
-    cost.tokens += cast<RankedTensorType>(merge.getParts().getType()).getDimSize(1) /
-                   merge.getPartitions() * sizeof(float);
   for (Value result : op->getResults()) {
     int64_t flops = flopsPerElement(op) * cast<RankedTensorType>(result.getType()).getDimSize(1);
     (extentOf(result) == step::Extent::rows ? cost.rowFlops : cost.tokenFlops) += flops;
@@ -184,8 +177,8 @@ step::CostAttr PhaseDraft::cost() const {
   for (Operation *op : ops)
     for (Value operand : op->getOperands())
       if (auto type = dyn_cast<RankedTensorType>(operand.getType()))
-        if (type.getRank() == 2 && !makes(operand) && !isa<kv::MergePartitionsOp>(op) &&
-            inputs.insert(operand).second && extentOf(operand) == step::Extent::tokens)
+        if (type.getRank() == 2 && !makes(operand) && inputs.insert(operand).second &&
+            extentOf(operand) == step::Extent::tokens)
           cost.tokens += type.getDimSize(1) * bytesOf(type.getElementType());
   return step::CostAttr::get(ops.front()->getContext(), cost.weights, cost.tokens, cost.cache,
                              cost.tokenFlops, cost.rowFlops, cost.contextFlops);
@@ -212,6 +205,8 @@ public:
       flush();
       return open(step::PhaseKind::attend, {op});
     }
+    if (isa<kv::MergePartitionsOp>(op)) // the blocks that made the partitions merge them
+      return drafts.back().ops.push_back(op);
     if (joinsCurrent(op))
       return drafts.back().ops.push_back(op);
     pending.push_back(op);
@@ -280,12 +275,30 @@ private:
 
 } // namespace
 
+/// Counts are cleared by the latest phase of rows before they are used. There is one, since queries
+/// come from an embedding.
+static void placeCounts(MutableArrayRef<PhaseDraft> drafts) {
+  PhaseDraft *clears = nullptr;
+  for (PhaseDraft &draft : drafts) {
+    if (draft.kind == step::PhaseKind::rows && extentOf(draft.ops.front()) == step::Extent::tokens)
+      clears = &draft;
+    auto parts = dyn_cast<kv::AttendPartitionsOp>(draft.ops.front());
+    if (!parts)
+      continue;
+    assert(clears && "rows of tokens are made before there is attention");
+    clears->counts.push_back(parts);
+    draft.counts.push_back(parts);
+  }
+}
+
 SmallVector<PhaseDraft> kvasir::draftPhases(func::FuncOp step, ProgramKind kind) {
   Divider divider(kind);
   for (Operation &op : step.getBody().front().without_terminator())
     if (!isConstant(&op))
       divider.add(&op);
-  return divider.finish();
+  SmallVector<PhaseDraft> drafts = divider.finish();
+  placeCounts(drafts);
+  return drafts;
 }
 
 //===----------------------------------------------------------------------===//

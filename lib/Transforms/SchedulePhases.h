@@ -18,6 +18,9 @@ enum class ProgramKind {
 struct PhaseDraft {
   step::PhaseKind kind;
   llvm::SmallVector<mlir::Operation *> ops;
+  /// Results of kv.attend_partitions whose blocks count themselves: in attention its own, in a
+  /// phase of rows those for which it clears the counts.
+  llvm::SmallVector<mlir::Value> counts = {};
 
   /// Whether one of the ops makes `value`.
   bool makes(mlir::Value value) const;

@@ -33,8 +33,10 @@ public:
 private:
   void emitChunk(const AttendItem &item);
   SmallVector<Value> emitPartition(Value partition);
+  SmallVector<Value> noPartition();
   SmallVector<Value> addPartition(ValueRange total, ValueRange part);
   void writePartition(const AttendItem &item, ValueRange part);
+  void leavePartition(const AttendItem &item, ValueRange part);
   SmallVector<Value> emitTile(Value tile, ValueRange state);
   void emitScores(Value keys);
   SmallVector<Value> emitSoftmax(Value from, Value to, Value maximum, Value sum);
@@ -57,6 +59,7 @@ private:
   // In shared memory, for each row of the chunk: the query; scores, then weights, of a tile; the
   // keys [begin, end) that it sees; the factor of its sums so far, and the row's denominator.
   Value queries, weights, begins, ends, factors;
+  Value meeting;               ///< a word in shared memory, where contexts are split
   Value cache, table;          ///< keys of the head in page 0, the request's page table
   Value firstTile, endTile;    ///< tiles that any row sees
   Value ownBegin, ownEnd;      ///< of the warp's row
@@ -71,6 +74,8 @@ Items AttendEmitter::emit() {
   begins = e.shared(blockRows * 4);
   ends = e.shared(blockRows * 4);
   factors = e.shared(blockRows * 4);
+  if (op.partitions)
+    meeting = e.shared(4);
   return forAttendItems(e, op, blockRows, [&](const AttendItem &item) { emitChunk(item); });
 }
 
@@ -115,20 +120,23 @@ void AttendEmitter::emitChunk(const AttendItem &item) {
   if (item.partition)
     return writePartition(item, emitPartition(item.partition));
 
-  // The warp's row: maximum and sum; then this thread's outputs.
-  SmallVector<Value> state = {e.f(negativeInfinity), e.f(0)};
-  state.append(outputsOfThread(), e.f(0));
   Value firstPartition = e.div(firstTile, e.c(partitionTiles));
   Value endPartition = e.div(e.add(endTile, e.c(partitionTiles - 1)), e.c(partitionTiles));
-  state = e.fold(firstPartition, endPartition, 1, state, [&](Value partition, ValueRange total) {
-    return addPartition(total, emitPartition(partition));
-  });
-  emitOutputs(state);
+  emitOutputs(e.fold(firstPartition, endPartition, 1, noPartition(),
+                     [&](Value partition, ValueRange total) {
+                       return addPartition(total, emitPartition(partition));
+                     }));
+}
+
+/// The warp's row: maximum and sum; then this thread's outputs.
+SmallVector<Value> AttendEmitter::noPartition() {
+  SmallVector<Value> state = {e.f(negativeInfinity), e.f(0)};
+  state.append(outputsOfThread(), e.f(0));
+  return state;
 }
 
 SmallVector<Value> AttendEmitter::emitPartition(Value partition) {
-  SmallVector<Value> part = {e.f(negativeInfinity), e.f(0)};
-  part.append(outputsOfThread(), e.f(0));
+  SmallVector<Value> part = noPartition();
   Value start = e.mul(partition, e.c(partitionTiles));
   return e.fold(e.maximum(firstTile, start), e.minimum(endTile, e.add(start, e.c(partitionTiles))),
                 1, part, [&](Value tile, ValueRange sums) { return emitTile(tile, sums); });
@@ -157,7 +165,17 @@ SmallVector<Value> AttendEmitter::addPartition(ValueRange total, ValueRange part
   return next;
 }
 
+/// The only partition of its context goes to no memory but the result's.
 void AttendEmitter::writePartition(const AttendItem &item, ValueRange part) {
+  e.either(
+      e.equal(item.partitions, e.c(1)), [&] { emitOutputs(addPartition(noPartition(), part)); },
+      [&] {
+        leavePartition(item, part);
+        mergePartitions(e, op, item, blockRows, item.partitions, meeting);
+      });
+}
+
+void AttendEmitter::leavePartition(const AttendItem &item, ValueRange part) {
   Value firstRow = e.mul(item.chunk, e.c(blockRows));
   for (int64_t n = 0; n < outputsOfThread(); ++n) {
     Value output = outputIndex(n);
@@ -294,8 +312,6 @@ void AttendEmitter::emitOutputs(ValueRange state) {
 }
 
 FailureOr<Items> cuda::emitAttend(KernelEmitter &e) {
-  if (!e.phase.getBody().front().getOps<kv::MergePartitionsOp>().empty())
-    return emitMerge(e);
   if (attendsInTiles(attentionOf(e.phase).type))
     return emitAttendTiles(e);
   return AttendEmitter(e).emit();

@@ -12,15 +12,19 @@ namespace kvasir::cuda {
 /// round, as on a CPU.
 bool attendsInTiles(kv::PagedType type);
 
-/// What an op of attention says: `kv.attend`, or `kv.attend_partitions`.
+/// What a phase of attention says: `kv.attend`, or `kv.attend_partitions` and
+/// `kv.merge_partitions`.
 struct Attention {
   kv::PagedType type;
   Value cache, q;
   Value out;              ///< the buffer of the result
   mlir::Operation *write; ///< what puts it there
   int64_t heads;          ///< of the queries
-  int64_t partitions;     ///< of the result; 0: it is `kv.attend`, nothing is split
   double scale;
+  int64_t partitions; ///< most of a token; 0: it is `kv.attend`, nothing is split
+  Value parts;        ///< the buffer of what partitions leave to be merged
+  /// A word for each token and head of queries, zero when the kernel starts: `countOf`.
+  Value counts;
 
   int64_t group() const { return heads / type.getHeads(); }
 };
@@ -48,12 +52,13 @@ Value finiteMaximum(KernelEmitter &e, Value maximum);
 struct AttendItem {
   Value first, count; ///< tokens of the attention block
   Value head, chunk;
-  Value partition; ///< null: the whole context
+  Value partition;  ///< null: the whole context
+  Value partitions; ///< how many items differ from this one in their partition, it among them
 };
 Items forAttendItems(KernelEmitter &e, const Attention &op, int64_t rows,
                      llvm::function_ref<void(const AttendItem &)> body);
 
-/// Where a row of queries of an item has its part of the result of `kv.attend_partitions`.
+/// Where a row of queries of an item leaves its partition to be merged.
 struct PartitionPlace {
   Value wanted; ///< i1: whether the row is there and sees anything of the partition
   Value sums;   ///< address of its `head size` sums
@@ -62,9 +67,12 @@ struct PartitionPlace {
 PartitionPlace partitionPlace(KernelEmitter &e, const Attention &op, const AttendItem &item,
                               Value row);
 
+/// Of items that share a context, each of which has left its partition: the last one to come here
+/// folds them all and writes the result. `partitions`: of the item; `shared`: room for a word.
+void mergePartitions(KernelEmitter &e, const Attention &op, const AttendItem &item, int64_t rows,
+                     Value partitions, Value shared);
+
 mlir::FailureOr<Items> emitAttendTiles(KernelEmitter &e);
-/// `kv.merge_partitions`.
-Items emitMerge(KernelEmitter &e);
 
 } // namespace kvasir::cuda
 

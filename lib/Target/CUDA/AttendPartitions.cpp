@@ -1,6 +1,7 @@
-// Contexts that blocks share: which block has which partition, and how partitions are folded.
+// Contexts that blocks share: which block has which partition, and how the last one folds them.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Attend.h"
+#include "Meeting.h"
 #include "StoredRows.h"
 
 #include "kvasir-c/abi.h"
@@ -19,6 +20,10 @@ Attention cuda::attentionOf(step::PhaseOp phase) {
   Block &body = phase.getBody().front();
   Attention result = {};
   for (auto write : body.getOps<step::WriteOp>()) {
+    if (write.getValue().getDefiningOp<kv::AttendPartitionsOp>()) {
+      result.parts = write.getBuffer();
+      continue;
+    }
     result.out = write.getBuffer();
     result.write = write;
   }
@@ -34,6 +39,7 @@ Attention cuda::attentionOf(step::PhaseOp phase) {
   for (auto op : body.getOps<kv::AttendPartitionsOp>()) {
     set(op);
     result.partitions = op.getPartitions();
+    result.counts = meetingBuffers(phase).front();
   }
   return result;
 }
@@ -99,7 +105,7 @@ public:
   AttendItem find(Value index);
 
 private:
-  enum Field { first, count, firstPartition, chunks, begin, end, fields };
+  enum Field { first, count, firstPartition, partitions, chunks, begin, end, fields };
   Value place(Field field, Value lane) {
     return e.at(e.at(table, field * warpLanes * 4), e.mul(lane, e.c(4)));
   }
@@ -125,7 +131,8 @@ Value Lanes::fill(const Attention &op, int64_t rows, Value base) {
   own[firstPartition] = e.div(beginOf(e, op.type.getWindow(), firstEnd), e.c(partitionKeys));
   Value endPartition = e.add(e.div(last, e.c(partitionKeys)), e.c(1));
   own[chunks] = e.div(e.add(e.mul(own[count], e.c(op.group())), e.c(rows - 1)), e.c(rows));
-  Value items = e.mul(e.mul(own[chunks], e.c(heads)), e.sub(endPartition, own[firstPartition]));
+  own[partitions] = e.sub(endPartition, own[firstPartition]);
+  Value items = e.mul(e.mul(own[chunks], e.c(heads)), own[partitions]);
   items = e.select(exists, items, e.c(0));
   Value sum = items;
   for (int64_t distance = 1; distance < warpLanes; distance *= 2) {
@@ -157,6 +164,7 @@ AttendItem Lanes::find(Value index) {
   rest = e.div(rest, chunkCount);
   item.head = e.rem(rest, e.c(heads));
   item.partition = e.add(read(firstPartition, lane), e.div(rest, e.c(heads)));
+  item.partitions = read(partitions, lane);
   return item;
 }
 
@@ -177,98 +185,144 @@ Items cuda::forAttendItems(KernelEmitter &e, const Attention &op, int64_t rows,
 // Results of partitions
 //===----------------------------------------------------------------------===//
 
-/// Address of head `head`, partition `partition` in a row of results: of the sums, of the pair.
-static std::pair<Value, Value> placeOf(KernelEmitter &e, Value row, int64_t heads,
-                                       int64_t partitions, int64_t size, Value head,
-                                       Value partition) {
-  Value slot = e.add(e.mul(head, e.c(partitions)), e.rem(partition, e.c(partitions)));
-  Value sums = e.at(row, e.mul(slot, e.c(size * 4)));
-  Value pair = e.at(e.at(row, heads * partitions * size * 4), e.mul(slot, e.c(8)));
-  return {sums, pair};
+namespace {
+/// Address of head `head`, partition `partition` in a token's row of results.
+struct Place {
+  Value sums; ///< of values
+  Value pair; ///< the maximum, the sum of weights
+};
+/// Of a row of queries of an item.
+struct Row {
+  Value token, head;
+};
+} // namespace
+
+static Place placeOf(KernelEmitter &e, const Attention &op, Value parts, Value head,
+                     Value partition) {
+  int64_t size = op.type.getHeadSize();
+  Value slot = e.add(e.mul(head, e.c(op.partitions)), e.rem(partition, e.c(op.partitions)));
+  Value pairs = e.at(parts, op.heads * op.partitions * size * 4);
+  return {e.at(parts, e.mul(slot, e.c(size * 4))), e.at(pairs, e.mul(slot, e.c(8)))};
+}
+
+static Row rowOf(KernelEmitter &e, const Attention &op, const AttendItem &item, Value row) {
+  Value head = e.add(e.mul(item.head, e.c(op.group())), e.rem(row, e.c(op.group())));
+  return {e.add(item.first, e.div(row, e.c(op.group()))), head};
+}
+
+static Value endOf(KernelEmitter &e, Value token) {
+  Value positions = e.argsField(offsetof(kvasir_step_args, positions));
+  return e.add(e.loadInt(positions, token), e.c(1));
 }
 
 PartitionPlace cuda::partitionPlace(KernelEmitter &e, const Attention &op, const AttendItem &item,
                                     Value row) {
   Value exists = e.less(row, e.mul(item.count, e.c(op.group())));
-  Value token = e.add(item.first, e.div(e.select(exists, row, e.c(0)), e.c(op.group())));
-  Value head = e.add(e.mul(item.head, e.c(op.group())), e.rem(row, e.c(op.group())));
-  Value end = e.loadInt(e.argsField(offsetof(kvasir_step_args, positions)), token);
-  end = e.add(end, e.c(1));
+  auto [token, head] = rowOf(e, op, item, e.select(exists, row, e.c(0)));
+  Value end = endOf(e, token);
   Value start = e.mul(item.partition, e.c(partitionKeys));
   Value wanted = arith::AndIOp::create(e.b, exists, e.less(start, end));
   if (int64_t window = op.type.getWindow())
     wanted = arith::AndIOp::create(
         e.b, wanted, e.less(beginOf(e, window, end), e.add(start, e.c(partitionKeys))));
-  auto [sums, pair] = placeOf(e, e.bufferRow(op.out, token), op.heads, op.partitions,
-                              op.type.getHeadSize(), head, item.partition);
-  return {wanted, sums, pair};
+  Place place = placeOf(e, op, e.bufferRow(op.parts, token), head, item.partition);
+  return {wanted, place.sums, place.pair};
 }
 
+/// Where items that share a context count themselves: the word of their first row of queries.
+static Value countOf(KernelEmitter &e, const Attention &op, const AttendItem &item, int64_t rows) {
+  auto [token, head] = rowOf(e, op, item, e.mul(item.chunk, e.c(rows)));
+  return e.at(e.bufferRow(op.counts, token), e.mul(head, e.c(4)));
+}
+
+//===----------------------------------------------------------------------===//
+// The merge
+//===----------------------------------------------------------------------===//
+
 namespace {
-/// Emits `kv.merge_partitions`: a thread for each output.
+/// Folds what partitions have left: a thread has `width` neighbouring columns of a head.
 class MergeEmitter {
 public:
-  explicit MergeEmitter(KernelEmitter &e)
-      : e(e), op(*e.phase.getBody().front().getOps<kv::MergePartitionsOp>().begin()),
-        columns(featuresOf(op.getResult())), heads(op.getHeads()), size(columns / heads),
-        partitions(op.getPartitions()) {}
-  Items emit();
+  MergeEmitter(KernelEmitter &e, const Attention &op)
+      : e(e), op(op), size(op.type.getHeadSize()), width(size % 4 == 0 ? 4 : 1) {}
+  void emit(const AttendItem &item, int64_t rows);
 
 private:
-  using State = SmallVector<Value>; ///< maximum, sum of weights, sum of values
-  State fold(ValueRange state, Value first, int64_t count);
-  void emitOutput(Value token, Value column);
+  using State = SmallVector<Value>; ///< maximum, sum of weights, sums of values
+  State load(Value partition, Value end);
+  State fold(ValueRange state, Value first, Value end);
+  void emitColumns(const Row &row, Value column);
 
   KernelEmitter &e;
-  kv::MergePartitionsOp op;
-  int64_t columns, heads, size, partitions;
-  Value row, head, within; ///< of the output
+  const Attention &op;
+  int64_t size, width;
+  Value parts, head, within; ///< the token's row of results; the first column
 };
 } // namespace
 
-/// `count` partitions, all loaded before the first is used.
-MergeEmitter::State MergeEmitter::fold(ValueRange state, Value first, int64_t count) {
-  SmallVector<State> loaded;
-  for (int64_t i = 0; i < count; ++i) {
-    auto [sums, pair] = placeOf(e, row, heads, partitions, size, head, e.add(first, e.c(i)));
-    loaded.push_back({e.load(e.f32(), pair), e.load(e.f32(), e.at(pair, 4)),
-                      e.load(e.f32(), e.at(sums, e.mul(within, e.c(4))))});
+/// One that is not there, from `end` on, is one of which nothing is seen.
+MergeEmitter::State MergeEmitter::load(Value partition, Value end) {
+  Value exists = e.less(partition, end);
+  Place place = placeOf(e, op, parts, head, e.select(exists, partition, e.sub(end, e.c(1))));
+  Value sum = e.load(e.f32(), e.at(place.pair, 4));
+  State state = {e.load(e.f32(), place.pair), e.select(exists, sum, e.f(0))};
+  Value from = e.at(place.sums, e.mul(within, e.c(4)));
+  if (width == 1) {
+    state.push_back(e.load(e.f32(), from));
+    return state;
   }
+  Value values = e.load(e.vec(width), from, width * 4);
+  for (int64_t i = 0; i < width; ++i)
+    state.push_back(LLVM::ExtractElementOp::create(e.b, values, e.c(i)));
+  return state;
+}
+
+/// As many partitions as one trip to memory brings: all are loaded before the first is used.
+constexpr int64_t partitionsAhead = 8;
+
+MergeEmitter::State MergeEmitter::fold(ValueRange state, Value first, Value end) {
+  SmallVector<State> loaded;
+  for (int64_t i = 0; i < partitionsAhead; ++i)
+    loaded.push_back(load(e.add(first, e.c(i)), end));
   State next(state);
   for (const State &part : loaded) {
     PartitionFold fold = foldPartition(e, next[0], part[0], part[1]);
-    next = {fold.maximum, foldSum(e, fold, next[1], part[1]), foldSum(e, fold, next[2], part[2])};
+    next[0] = fold.maximum;
+    for (size_t i = 1; i < next.size(); ++i)
+      next[i] = foldSum(e, fold, next[i], part[i]);
   }
   return next;
 }
 
-void MergeEmitter::emitOutput(Value token, Value column) {
-  constexpr int64_t ahead = 8; // a trip to memory for so many partitions
-  row = e.rowAddress(op.getParts(), token);
-  head = e.div(column, e.c(size));
-  within = e.rem(column, e.c(size));
-  Value end = e.loadInt(e.inputArray(step::InputKind::positions), token);
-  end = e.add(end, e.c(1));
-  Value from = e.div(beginOf(e, op.getWindow(), end), e.c(partitionKeys));
+void MergeEmitter::emitColumns(const Row &row, Value column) {
+  parts = e.bufferRow(op.parts, row.token);
+  head = row.head;
+  within = column;
+  Value end = endOf(e, row.token);
+  Value from = e.div(beginOf(e, op.type.getWindow(), end), e.c(partitionKeys));
   Value to = e.div(e.add(end, e.c(partitionKeys - 1)), e.c(partitionKeys));
-  Value whole = e.add(from, e.mul(e.div(e.sub(to, from), e.c(ahead)), e.c(ahead)));
-  State state = {e.f(negativeInfinity), e.f(0), e.f(0)};
-  state = e.fold(from, whole, ahead, state,
-                 [&](Value p, ValueRange before) { return fold(before, p, ahead); });
-  state =
-      e.fold(whole, to, 1, state, [&](Value p, ValueRange before) { return fold(before, p, 1); });
-  Value out = e.rowAddress(op.getResult(), token);
-  storeColumn(e, storedAtHome(e, op.getResult()), e.fdiv(state[2], state[1]), out, column);
+  State state(2 + width, e.f(0));
+  state[0] = e.f(negativeInfinity);
+  state = e.fold(from, to, partitionsAhead, state,
+                 [&](Value first, ValueRange before) { return fold(before, first, to); });
+  Value out = e.bufferRow(op.out, row.token);
+  for (int64_t i = 0; i < width; ++i)
+    storeColumn(e, storedBy(e, op.write), e.fdiv(state[2 + i], state[1]), out,
+                e.add(e.mul(head, e.c(size)), e.add(column, e.c(i))));
 }
 
-Items MergeEmitter::emit() {
-  int64_t pieces = llvm::divideCeil(columns, blockThreads);
-  e.forItems(e.mul(e.tokens, e.c(pieces)), [&](Value item) {
-    Value token = e.div(item, e.c(pieces));
-    Value column = e.add(e.mul(e.rem(item, e.c(pieces)), e.c(blockThreads)), e.thread);
-    e.when(e.less(column, e.c(columns)), [&] { emitOutput(token, column); });
+void MergeEmitter::emit(const AttendItem &item, int64_t rows) {
+  Value firstRow = e.mul(item.chunk, e.c(rows));
+  Value count = e.minimum(e.c(rows), e.sub(e.mul(item.count, e.c(op.group())), firstRow));
+  int64_t pieces = size / width;
+  e.forThreads(e.mul(count, e.c(pieces)), [&](Value i) {
+    Row row = rowOf(e, op, item, e.add(firstRow, e.div(i, e.c(pieces))));
+    emitColumns(row, e.mul(e.rem(i, e.c(pieces)), e.c(width)));
   });
-  return Items{0, pieces, 0, 0};
 }
 
-Items cuda::emitMerge(KernelEmitter &e) { return MergeEmitter(e).emit(); }
+void cuda::mergePartitions(KernelEmitter &e, const Attention &op, const AttendItem &item,
+                           int64_t rows, Value partitions, Value shared) {
+  Value before = countBlock(e, countOf(e, op, item, rows), shared);
+  e.when(e.equal(before, e.sub(partitions, e.c(1))), [&] { MergeEmitter(e, op).emit(item, rows); });
+}

@@ -22,7 +22,9 @@ FailureOr<Items> TilesEmitter::emit() {
     *array = e.shared(blockRows * 4);
   if (type.getWindow())
     rowBegins = e.shared(blockRows * 4);
-  seen = e.shared(boundCount * 4);
+  seen = e.shared((boundCount + 1) * 4);
+  if (op.partitions)
+    meeting = e.shared(4);
   partials = e.shared(blockWarps * blockRows * stride() * 4);
   return forAttendItems(e, op, blockRows, [&](const AttendItem &item) { emitItem(item); });
 }
@@ -72,6 +74,8 @@ void TilesEmitter::storeRows() {
   e.when(e.equal(e.thread, e.c(0)), [&] {
     for (int64_t i = 0; i < boundCount; ++i)
       e.store(bounds[i], e.at(seen, i * 4));
+    if (item.partitions)
+      e.store(item.partitions, e.at(seen, boundCount * 4));
   });
 }
 
@@ -156,21 +160,25 @@ void TilesEmitter::emitFactors() {
     }
     e.store(most, entry(passMaxima, row));
     e.store(sum, entry(passSums, row));
-    if (op.partitions)
-      return;
-    PartitionFold fold = foldPartition(e, e.load(e.f32(), entry(maxima, row)), most, sum);
-    Value before = e.load(e.f32(), entry(sums, row));
-    e.store(fold.maximum, entry(maxima, row));
-    e.store(foldSum(e, fold, before, sum), entry(sums, row));
-    e.store(fold.before, entry(oldFactors, row));
-    e.store(fold.added, entry(passFactors, row));
+    auto fold = [&] {
+      PartitionFold fold = foldPartition(e, e.load(e.f32(), entry(maxima, row)), most, sum);
+      Value before = e.load(e.f32(), entry(sums, row));
+      e.store(fold.maximum, entry(maxima, row));
+      e.store(foldSum(e, fold, before, sum), entry(sums, row));
+      e.store(fold.before, entry(oldFactors, row));
+      e.store(fold.added, entry(passFactors, row));
+    };
+    if (op.partitions) // one of several is folded later
+      e.when(e.equal(itemPartitions(), e.c(1)), fold);
+    else
+      fold();
   });
 }
 
 /// Warp w has tile 8 pass + w. Hands out the sums of the pass: of each part of the columns, the
-/// n-th output of the thread.
+/// outputs of the thread.
 void TilesEmitter::emitPass(Value pass,
-                            llvm::function_ref<void(int64_t part, int64_t n, Value sum)> take) {
+                            llvm::function_ref<void(int64_t part, ValueRange sums)> take) {
   Tile tile = emitTile(e.add(e.mul(pass, e.c(blockWarps)), e.warp));
   e.when(e.equal(q(), e.c(0)), [&] {
     Value index = e.add(e.mul(e.warp, e.c(blockRows)), g());
@@ -186,40 +194,71 @@ void TilesEmitter::emitPass(Value pass,
     KernelEmitter::FreshThread fresh(e);
     emitPart(tile, part);
     e.barrier();
+    SmallVector<Value> outputs;
     for (int64_t n = 0; n < outputsOfThread(); ++n) {
       Value output = outputOf(n), row = rowOf(output), column = e.rem(output, e.c(width));
       Value from = entry(partials, e.add(e.mul(row, e.c(stride())), column)), sum = e.f(0);
       for (int64_t w = 0; w < blockWarps; ++w)
         sum = e.fma(e.load(e.f32(), e.at(from, w * blockRows * stride() * 4)),
                     e.load(e.f32(), entry(e.at(tileFactors, w * blockRows * 4), row)), sum);
-      take(part, n, sum);
+      outputs.push_back(sum);
     }
+    take(part, outputs);
     e.barrier(); // partial sums and factors are read no more
   }
+}
+
+/// How the pass enters the totals of a row of the chunk.
+PartitionFold TilesEmitter::foldOfPass(Value row) {
+  PartitionFold fold;
+  Value sum = e.load(e.f32(), entry(passSums, row));
+  fold.seen = arith::CmpFOp::create(e.b, arith::CmpFPredicate::UNE, sum, e.f(0));
+  fold.before = e.load(e.f32(), entry(oldFactors, row));
+  fold.added = e.load(e.f32(), entry(passFactors, row));
+  return fold;
 }
 
 /// Totals: [part][outputs of the thread].
 SmallVector<Value> TilesEmitter::foldPass(Value pass, ValueRange totals) {
   SmallVector<Value> next;
-  emitPass(pass, [&](int64_t part, int64_t n, Value sum) {
-    Value row = rowOf(outputOf(n)), ofPass = e.load(e.f32(), entry(passSums, row));
-    PartitionFold fold;
-    fold.seen = arith::CmpFOp::create(e.b, arith::CmpFPredicate::UNE, ofPass, e.f(0));
-    fold.before = e.load(e.f32(), entry(oldFactors, row));
-    fold.added = e.load(e.f32(), entry(passFactors, row));
-    next.push_back(foldSum(e, fold, totals[part * outputsOfThread() + n], sum));
+  emitPass(pass, [&](int64_t part, ValueRange sums) {
+    for (auto [n, sum] : llvm::enumerate(sums)) {
+      PartitionFold fold = foldOfPass(rowOf(outputOf(n)));
+      next.push_back(foldSum(e, fold, totals[part * outputsOfThread() + n], sum));
+    }
   });
   return next;
 }
 
-/// The pass is a partition of its own.
+/// The pass is a partition of its own. The only one of its context goes to no memory but the
+/// result's.
 void TilesEmitter::writePass(Value pass) {
-  emitPass(pass, [&](int64_t part, int64_t n, Value sum) {
-    Value output = outputOf(n), column = e.rem(output, e.c(width));
-    PartitionPlace place = partitionPlace(e, op, item, e.add(firstRow(), rowOf(output)));
-    Value wanted = arith::AndIOp::create(e.b, place.wanted, e.less(output, e.c(blockRows * width)));
-    e.when(wanted, [&] { e.store(sum, e.at(entry(place.sums, column), part * width * 4)); });
+  emitPass(pass, [&](int64_t part, ValueRange sums) {
+    auto write = [&] {
+      for (auto [n, sum] : llvm::enumerate(sums))
+        writeTotal(part, n, foldSum(e, foldOfPass(rowOf(outputOf(n))), e.f(0), sum));
+    };
+    auto leave = [&] {
+      for (auto [n, sum] : llvm::enumerate(sums))
+        leaveSum(part, n, sum);
+    };
+    e.either(e.equal(itemPartitions(), e.c(1)), write, leave);
   });
+  e.when(e.less(e.c(1), itemPartitions()), [&] {
+    KernelEmitter::FreshThread fresh(e);
+    leavePair();
+    mergePartitions(e, op, item, blockRows, itemPartitions(), meeting);
+  });
+}
+
+void TilesEmitter::leaveSum(int64_t part, int64_t n, Value sum) {
+  Value output = outputOf(n), column = e.rem(output, e.c(width));
+  PartitionPlace place = partitionPlace(e, op, item, e.add(firstRow(), rowOf(output)));
+  Value wanted = arith::AndIOp::create(e.b, place.wanted, e.less(output, e.c(blockRows * width)));
+  e.when(wanted, [&] { e.store(sum, e.at(entry(place.sums, column), part * width * 4)); });
+}
+
+void TilesEmitter::leavePair() {
   Value row = e.minimum(e.thread, e.c(blockRows - 1));
   PartitionPlace place = partitionPlace(e, op, item, e.add(firstRow(), row));
   Value wanted = arith::AndIOp::create(e.b, place.wanted, e.less(e.thread, e.c(blockRows)));
@@ -231,20 +270,22 @@ void TilesEmitter::writePass(Value pass) {
 
 void TilesEmitter::writeTotals(ValueRange totals) {
   for (int64_t part = 0; part < parts; ++part)
-    for (int64_t n = 0; n < outputsOfThread(); ++n) {
-      Value output = outputOf(n), inChunk = rowOf(output);
-      Value row = e.add(firstRow(), inChunk);
-      Value wanted =
-          arith::AndIOp::create(e.b, e.less(output, e.c(blockRows * width)), e.less(row, itemRows));
-      e.when(wanted, [&] {
-        Value to = e.bufferRow(op.out, e.add(item.first, e.div(row, e.c(group))));
-        Value head = e.add(e.mul(item.head, e.c(group)), e.rem(row, e.c(group)));
-        Value column = e.add(e.mul(head, e.c(size)), e.rem(output, e.c(width)));
-        Value sum = e.load(e.f32(), entry(sums, inChunk));
-        storeColumn(e, storedBy(e, op.write), e.fdiv(totals[part * outputsOfThread() + n], sum), to,
-                    e.add(column, e.c(part * width)));
-      });
-    }
+    for (int64_t n = 0; n < outputsOfThread(); ++n)
+      writeTotal(part, n, totals[part * outputsOfThread() + n]);
+}
+
+void TilesEmitter::writeTotal(int64_t part, int64_t n, Value total) {
+  Value output = outputOf(n), inChunk = rowOf(output);
+  Value row = e.add(firstRow(), inChunk);
+  Value wanted =
+      arith::AndIOp::create(e.b, e.less(output, e.c(blockRows * width)), e.less(row, itemRows));
+  e.when(wanted, [&] {
+    Value to = e.bufferRow(op.out, e.add(item.first, e.div(row, e.c(group))));
+    Value head = e.add(e.mul(item.head, e.c(group)), e.rem(row, e.c(group)));
+    Value column = e.add(e.mul(head, e.c(size)), e.rem(output, e.c(width)));
+    Value sum = e.load(e.f32(), entry(sums, inChunk));
+    storeColumn(e, storedBy(e, op.write), e.fdiv(total, sum), to, e.add(column, e.c(part * width)));
+  });
 }
 
 FailureOr<Items> cuda::emitAttendTiles(KernelEmitter &e) { return TilesEmitter(e).emit(); }

@@ -41,6 +41,7 @@ struct KeyRange {
 };
 
 /// Some row of a chunk sees the keys in [beginKey, endKey), all rows those in [beginAll, endAll).
+/// With contexts that are split, the item's number of partitions stands behind these.
 enum Bound { beginKey, endKey, beginAll, endAll, boundCount };
 
 /// Emits the phase. An item is (attention block, kv head, chunk of 16 query rows).
@@ -92,14 +93,19 @@ private:
   llvm::SmallVector<Value> pairsOf(llvm::ArrayRef<Value> words);
   std::array<Value, 2> roundFour(llvm::ArrayRef<Value> values);
   llvm::SmallVector<Value> loadScales(Value address);
-  void emitPass(Value pass, llvm::function_ref<void(int64_t part, int64_t n, Value sum)> take);
+  void emitPass(Value pass, llvm::function_ref<void(int64_t part, ValueRange sums)> take);
   void emitFactors();
   llvm::SmallVector<Value> foldPass(Value pass, ValueRange totals);
+  PartitionFold foldOfPass(Value row);
   void writePass(Value pass);
+  void leaveSum(int64_t part, int64_t n, Value sum);
+  void leavePair();
   void writeTotals(ValueRange totals);
+  void writeTotal(int64_t part, int64_t n, Value total);
 
   Value bound(Bound which) { return e.load(e.i32(), e.at(seen, which * 4)); }
   Value firstRow() { return e.mul(item.chunk, e.c(blockRows)); }
+  Value itemPartitions() { return e.load(e.i32(), e.at(seen, boundCount * 4)); }
   Value q() { return e.andBits(e.lane, 3); }
   Value g() { return e.shiftRight(e.lane, 2); }
   Value entry(Value array, Value i) { return e.at(array, e.mul(i, e.c(4))); }
@@ -129,6 +135,7 @@ private:
 
   Value rowBegins, rowEnds; ///< [row]: keys that it sees; `rowBegins` only with a window
   Value seen;               ///< `Bound`s
+  Value meeting;            ///< a word, where contexts are split
 
   // Of the item. What is not used at once is in shared memory: registers are what the kernel lacks.
   Value cache, table, firstTile, endTile;

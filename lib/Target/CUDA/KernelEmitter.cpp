@@ -1,6 +1,7 @@
 // Threads, operands and shared memory of kernels; phases of kind rows.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "KernelEmitter.h"
+#include "Meeting.h"
 
 #include "kvasir-c/abi.h"
 
@@ -239,7 +240,8 @@ FailureOr<Items> KernelEmitter::emit() {
             "and attend do; compile without --naive";
 }
 
-/// Every row by one block, all ops of the row before the next row.
+/// Every row by one block, all ops of the row before the next row. What the blocks of a later phase
+/// count in is cleared.
 void KernelEmitter::emitRows() {
   Block &body = phase.getBody().front();
   Value count = tokens;
@@ -264,6 +266,11 @@ void KernelEmitter::emitRows() {
         store(load(f32(), at(from, offset)), at(to, offset));
       });
       barrier(); // scratch is written again for the next row
+    }
+    for (Value buffer : meetingBuffers(phase)) {
+      Value words = bufferRow(buffer, row);
+      forThreads(cast<step::BufferType>(buffer.getType()).getColumns(),
+                 [&](Value i) { store(c(0), at(words, mul(i, c(4)))); });
     }
   });
 }

@@ -3,6 +3,7 @@
 #include "kvasir/Target/CUDA/Lowering.h"
 
 #include "KernelEmitter.h"
+#include "Meeting.h"
 
 using namespace mlir;
 using namespace kvasir;
@@ -28,6 +29,12 @@ static LogicalResult checkOp(Operation &op, step::PhaseOp phase) {
       return refuse(&op, phase) << "expected partitions of at most " << most
                                 << " values for a token, but got " << columns
                                 << "; compile with a smaller --context";
+    auto counts = meetingBuffers(phase);
+    int64_t heads = parts.getHeads();
+    if (counts.size() != 1 || cast<step::BufferType>(counts[0].getType()).getColumns() != heads)
+      return refuse(&op, phase) << "expected one buffer of " << heads
+                                << " columns that no op uses, for blocks to count themselves in; "
+                                   "run `schedule` with `blocks`";
   }
   return success();
 }

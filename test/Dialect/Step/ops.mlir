@@ -24,6 +24,19 @@ step.phase @attend kind <attend> {
   step.write %1, %out : tensor<?x64xf32>, !step.buffer<tokens, 64>
 }
 
+// CHECK-LABEL: step.phase @attend_partitions kind <attend> {
+step.phase @attend_partitions kind <attend> {
+^bb0(%q: !step.buffer<tokens, 64>, %c: !kv.paged<2x16xbf16>, %n: !step.counter, %parts: !step.buffer<tokens, 144>, %out: !step.buffer<tokens, 64>, %counts: !step.buffer<tokens, 4>):
+  %0 = step.read %q : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  %t = step.input <positions> : tensor<?xi32>
+  // CHECK: kv.attend_partitions
+  %1 = kv.attend_partitions %c, %0 {heads = 4 : i64, partitions = 2 : i64, scale = 0.25 : f32} : !kv.paged<2x16xbf16>, tensor<?x64xf32>, tensor<?x144xf32>
+  // CHECK-NEXT: kv.merge_partitions
+  %2 = kv.merge_partitions %1, %t {heads = 4 : i64, partitions = 2 : i64, window = 0 : i64} : tensor<?x144xf32>, tensor<?xi32>, tensor<?x64xf32>
+  step.write %1, %parts : tensor<?x144xf32>, !step.buffer<tokens, 144>
+  step.write %2, %out : tensor<?x64xf32>, !step.buffer<tokens, 64>
+}
+
 // CHECK-LABEL: step.phase @table kind <rows>
 step.phase @table kind <rows> {
 ^bb0(%out: !step.buffer<tokens, 2>):

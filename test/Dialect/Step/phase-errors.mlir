@@ -165,3 +165,27 @@ step.phase @p kind <serial> {
   // expected-note @below {{but got llm.get_weight}}
   %0 = llm.get_weight @t : !llm.weight<8xf32>
 }
+
+// -----
+
+// expected-error @below {{phase_c3: expected kv.attend_partitions with kv.merge_partitions of its result, or neither}}
+step.phase @p kind <attend> {
+^bb0(%c: !kv.paged<2x16xbf16>, %q: !step.buffer<tokens, 64>, %parts: !step.buffer<tokens, 144>, %n: !step.counter):
+  %0 = step.read %q : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  %1 = kv.attend_partitions %c, %0 {heads = 4 : i64, partitions = 2 : i64, scale = 0.25 : f32} : !kv.paged<2x16xbf16>, tensor<?x64xf32>, tensor<?x144xf32>
+  step.write %1, %parts : tensor<?x144xf32>, !step.buffer<tokens, 144>
+}
+
+// -----
+
+// expected-error @below {{phase_c3: expected kv.attend_partitions with kv.merge_partitions of its result, or neither}}
+step.phase @p kind <attend> {
+^bb0(%c: !kv.paged<2x16xbf16>, %q: !step.buffer<tokens, 64>, %in: !step.buffer<tokens, 144>, %parts: !step.buffer<tokens, 144>, %out: !step.buffer<tokens, 64>, %n: !step.counter):
+  %t = step.input <positions> : tensor<?xi32>
+  %0 = step.read %q : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  %1 = step.read %in : !step.buffer<tokens, 144> -> tensor<?x144xf32>
+  %2 = kv.attend_partitions %c, %0 {heads = 4 : i64, partitions = 2 : i64, scale = 0.25 : f32} : !kv.paged<2x16xbf16>, tensor<?x64xf32>, tensor<?x144xf32>
+  %3 = kv.merge_partitions %1, %t {heads = 4 : i64, partitions = 2 : i64, window = 0 : i64} : tensor<?x144xf32>, tensor<?xi32>, tensor<?x64xf32>
+  step.write %2, %parts : tensor<?x144xf32>, !step.buffer<tokens, 144>
+  step.write %3, %out : tensor<?x64xf32>, !step.buffer<tokens, 64>
+}

@@ -9,6 +9,7 @@
 #include <limits>
 
 using namespace kvasir::test;
+using kvasir::EmulatorOptions;
 
 namespace {
 
@@ -84,6 +85,20 @@ TEST_P(Attend, SplitContextsHaveTheSameBits) {
   for (int p = 0; p < 30; ++p)
     spans.push_back({1, 505 + p, 506 + p});
   EXPECT_TRUE(equalBits(attention.step(spans, /*split=*/true), attention.step(spans)));
+}
+
+/// Who folds is whoever is last, and folds from left to right: more partitions than come with one
+/// trip to memory, and less of the last trip; contexts of one partition and of two among them.
+TEST(AttendSplit, AnyBlockMayBeTheLast) {
+  AttentionShape shape{.heads = 4, .kvHeads = 2, .size = 16};
+  std::vector<int> lengths = {4700, 600, 100};
+  std::vector<Span> spans = {{0, 4690, 4700}, {1, 599, 600}, {2, 90, 100}, {1, 500, 520}};
+  std::vector<float> whole = Attention(shape, lengths).step(spans);
+  for (EmulatorOptions options :
+       {EmulatorOptions{.seed = 1, .blocks = 200}, EmulatorOptions{.seed = 2, .blocks = 200},
+        EmulatorOptions{.seed = 3, .blocks = 7}, EmulatorOptions{.seed = 0, .blocks = 1}})
+    EXPECT_TRUE(equalBits(Attention(shape, lengths, options).step(spans, /*split=*/true), whole))
+        << "seed " << options.seed;
 }
 
 /// Values of tokens that a row does not see never enter its sums, not even with weight 0: neither

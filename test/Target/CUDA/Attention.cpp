@@ -65,7 +65,7 @@ static std::string fillIn(std::string text, const std::map<std::string, std::str
 
 static const char *const phases = R"(
 step.phase @append kind <rows> {
-^bb0(%c: $CACHE, %k: !step.buffer<tokens, $KEYS>, %v: !step.buffer<tokens, $KEYS>):
+^bb0(%c: $CACHE, %k: !step.buffer<tokens, $KEYS>, %v: !step.buffer<tokens, $KEYS>, %counts: !step.buffer<tokens, $HEADS>):
   %p = step.input <positions> : tensor<?xi32>
   %0 = step.read %k : !step.buffer<tokens, $KEYS> -> tensor<?x$KEYSxf32>
   %1 = step.read %v : !step.buffer<tokens, $KEYS> -> tensor<?x$KEYSxf32>
@@ -78,17 +78,13 @@ step.phase @attend kind <attend> {
   step.write %1, %out : tensor<?x$QUERIESxf32>, !step.buffer<tokens, $QUERIES>
 }
 step.phase @parts kind <attend> {
-^bb0(%c: $CACHE, %q: !step.buffer<tokens, $QUERIES>, %out: !step.buffer<tokens, $RESULTS>, %n: !step.counter):
+^bb0(%c: $CACHE, %q: !step.buffer<tokens, $QUERIES>, %parts: !step.buffer<tokens, $RESULTS>, %out: !step.buffer<tokens, $QUERIES>, %counts: !step.buffer<tokens, $HEADS>, %n: !step.counter):
+  %p = step.input <positions> : tensor<?xi32>
   %0 = step.read %q : !step.buffer<tokens, $QUERIES> -> tensor<?x$QUERIESxf32>
   %1 = kv.attend_partitions %c, %0 {heads = $HEADS : i64, partitions = $PARTITIONS : i64, scale = 0.125 : f32} : $CACHE, tensor<?x$QUERIESxf32>, tensor<?x$RESULTSxf32>
-  step.write %1, %out : tensor<?x$RESULTSxf32>, !step.buffer<tokens, $RESULTS>
-}
-step.phase @merge kind <attend> {
-^bb0(%in: !step.buffer<tokens, $RESULTS>, %out: !step.buffer<tokens, $QUERIES>, %n: !step.counter):
-  %p = step.input <positions> : tensor<?xi32>
-  %0 = step.read %in : !step.buffer<tokens, $RESULTS> -> tensor<?x$RESULTSxf32>
-  %1 = kv.merge_partitions %0, %p {heads = $HEADS : i64, partitions = $PARTITIONS : i64, window = $WINDOW : i64} : tensor<?x$RESULTSxf32>, tensor<?xi32>, tensor<?x$QUERIESxf32>
-  step.write %1, %out : tensor<?x$QUERIESxf32>, !step.buffer<tokens, $QUERIES>
+  %2 = kv.merge_partitions %1, %p {heads = $HEADS : i64, partitions = $PARTITIONS : i64, window = $WINDOW : i64} : tensor<?x$RESULTSxf32>, tensor<?xi32>, tensor<?x$QUERIESxf32>
+  step.write %1, %parts : tensor<?x$RESULTSxf32>, !step.buffer<tokens, $RESULTS>
+  step.write %2, %out : tensor<?x$QUERIESxf32>, !step.buffer<tokens, $QUERIES>
 }
 )";
 
@@ -198,7 +194,11 @@ void Attention::fill() {
     all.push_back({int(r), 0, lengths[r]});
   Arguments a = arguments(all);
   auto k = gather(all, keys, shape.keyColumns()), v = gather(all, values, shape.keyColumns());
-  EXPECT_EQ(kernels->run("append", {{cache}, {k, false}, {v, false}}, &a.args), "");
+  std::vector<float> counts(size_t(a.args.tokens) * strideOf(shape.heads), NAN);
+  EXPECT_EQ(kernels->run("append", {{cache}, {k, false}, {v, false}, {counts}}, &a.args), "");
+  for (size_t i = 0; i < counts.size(); ++i)
+    if (int(i) % strideOf(shape.heads) < shape.heads)
+      EXPECT_EQ(counts[i], 0) << "what attention counts in is cleared";
 }
 
 std::vector<float> Attention::step(std::vector<Span> spans, bool split) {
@@ -213,8 +213,10 @@ std::vector<float> Attention::step(std::vector<Span> spans, bool split) {
   std::vector<int32_t> counter(1);
   if (split) {
     std::vector<float> parts(size_t(tokens) * strideOf(resultColumns()), NAN);
-    EXPECT_EQ(kernels->run("parts", {{cache}, {q, false}, {parts}, {counter}}, &a.args), "");
-    EXPECT_EQ(kernels->run("merge", {{parts, false}, {out}, {counter}}, &a.args), "");
+    std::vector<int32_t> counts(size_t(tokens) * strideOf(shape.heads));
+    EXPECT_EQ(
+        kernels->run("parts", {{cache}, {q, false}, {parts}, {out}, {counts}, {counter}}, &a.args),
+        "");
   } else {
     EXPECT_EQ(kernels->run("attend", {{cache}, {q, false}, {out}, {counter}}, &a.args), "");
   }

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Prints phases of attention: attend_shapes.py TYPE:HEAD_SIZE:GROUP[:WINDOW]...
 
-For each shape, over a cache of TYPE of two heads, each for GROUP heads of queries: in one go, by partitions, and the
-fold of partitions.
+For each shape, over a cache of TYPE of two heads, each for GROUP heads of queries: in one go, and by partitions.
 SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """
 import sys
@@ -15,17 +14,13 @@ step.phase @attend_{name} kind <attend> {{
   step.write %1, %out : tensor<?x{q}xf32>, !step.buffer<tokens, {q}>
 }}
 step.phase @partitions_{name} kind <attend> {{
-^bb0(%c: {cache}, %q: !step.buffer<tokens, {q}>, %out: !step.buffer<tokens, {p}>, %n: !step.counter):
+^bb0(%c: {cache}, %q: !step.buffer<tokens, {q}>, %parts: !step.buffer<tokens, {p}>, %out: !step.buffer<tokens, {q}>, %counts: !step.buffer<tokens, {heads}>, %n: !step.counter):
+  %t = step.input <positions> : tensor<?xi32>
   %0 = step.read %q : !step.buffer<tokens, {q}> -> tensor<?x{q}xf32>
   %1 = kv.attend_partitions %c, %0 {{heads = {heads} : i64, partitions = 9 : i64, scale = 0.125 : f32}} : {cache}, tensor<?x{q}xf32>, tensor<?x{p}xf32>
-  step.write %1, %out : tensor<?x{p}xf32>, !step.buffer<tokens, {p}>
-}}
-step.phase @merge_{name} kind <attend> {{
-^bb0(%in: !step.buffer<tokens, {p}>, %out: !step.buffer<tokens, {q}>, %n: !step.counter):
-  %t = step.input <positions> : tensor<?xi32>
-  %0 = step.read %in : !step.buffer<tokens, {p}> -> tensor<?x{p}xf32>
-  %1 = kv.merge_partitions %0, %t {{heads = {heads} : i64, partitions = 9 : i64, window = {window} : i64}} : tensor<?x{p}xf32>, tensor<?xi32>, tensor<?x{q}xf32>
-  step.write %1, %out : tensor<?x{q}xf32>, !step.buffer<tokens, {q}>
+  %2 = kv.merge_partitions %1, %t {{heads = {heads} : i64, partitions = 9 : i64, window = {window} : i64}} : tensor<?x{p}xf32>, tensor<?xi32>, tensor<?x{q}xf32>
+  step.write %1, %parts : tensor<?x{p}xf32>, !step.buffer<tokens, {p}>
+  step.write %2, %out : tensor<?x{q}xf32>, !step.buffer<tokens, {q}>
 }}
 """
 

@@ -50,11 +50,27 @@ step.phase @p kind <rows> {
 // -----
 
 step.phase @p kind <attend> {
-^bb0(%c: !kv.paged<2x64xbf16>, %q: !step.buffer<tokens, 512>, %out: !step.buffer<tokens, 553648128>, %n: !step.counter):
+^bb0(%c: !kv.paged<2x64xbf16>, %q: !step.buffer<tokens, 512>, %parts: !step.buffer<tokens, 553648128>, %out: !step.buffer<tokens, 512>, %n: !step.counter):
+  %t = step.input <positions> : tensor<?xi32>
   %0 = step.read %q : !step.buffer<tokens, 512> -> tensor<?x512xf32>
   // expected-error @below {{phase 'p': expected partitions of at most 536870912 values for a token, but got 553648128; compile with a smaller --context}}
   %1 = kv.attend_partitions %c, %0 {heads = 8 : i64, partitions = 1048576 : i64, scale = 0.125 : f32} : !kv.paged<2x64xbf16>, tensor<?x512xf32>, tensor<?x553648128xf32>
-  step.write %1, %out : tensor<?x553648128xf32>, !step.buffer<tokens, 553648128>
+  %2 = kv.merge_partitions %1, %t {heads = 8 : i64, partitions = 1048576 : i64, window = 0 : i64} : tensor<?x553648128xf32>, tensor<?xi32>, tensor<?x512xf32>
+  step.write %1, %parts : tensor<?x553648128xf32>, !step.buffer<tokens, 553648128>
+  step.write %2, %out : tensor<?x512xf32>, !step.buffer<tokens, 512>
+}
+
+// -----
+
+step.phase @p kind <attend> {
+^bb0(%c: !kv.paged<2x16xbf16>, %q: !step.buffer<tokens, 64>, %parts: !step.buffer<tokens, 144>, %out: !step.buffer<tokens, 64>, %counts: !step.buffer<tokens, 2>, %n: !step.counter):
+  %t = step.input <positions> : tensor<?xi32>
+  %0 = step.read %q : !step.buffer<tokens, 64> -> tensor<?x64xf32>
+  // expected-error @below {{phase 'p': expected one buffer of 4 columns that no op uses, for blocks to count themselves in; run `schedule` with `blocks`}}
+  %1 = kv.attend_partitions %c, %0 {heads = 4 : i64, partitions = 2 : i64, scale = 0.25 : f32} : !kv.paged<2x16xbf16>, tensor<?x64xf32>, tensor<?x144xf32>
+  %2 = kv.merge_partitions %1, %t {heads = 4 : i64, partitions = 2 : i64, window = 0 : i64} : tensor<?x144xf32>, tensor<?xi32>, tensor<?x64xf32>
+  step.write %1, %parts : tensor<?x144xf32>, !step.buffer<tokens, 144>
+  step.write %2, %out : tensor<?x64xf32>, !step.buffer<tokens, 64>
 }
 
 // -----
