@@ -157,7 +157,7 @@ def Step_PhaseOp : Step_Op<"phase", [Symbol, IsolatedFromAbove, NoTerminator, Si
     - `panels`: the anchor is one `llm.linear`. The prologue is repeated by every worker,
       into scratch; worker w owns a range of each weight's panels, and the
       epilogue works on the owned panels of the linear's results.
-    - `attend`: the anchor is one `kv.attend`, or one of the two ops that it is split into.
+    - `attend`: the anchor is one `kv.attend`, or `kv.attend_partitions` with the merge of its result.
     - `serial`: one op of any kind, done by worker 0 in plain loops (the naive path).
 
     A value computed on rows has a home: the buffer that the first `step.write`
