@@ -44,7 +44,7 @@ def main():
     parser.add_argument("--cuobjdump", default="cuobjdump")
     options = parser.parse_args()
     bits = sass.KINDS[options.kind][0]
-    loops = {pair: sass.measure(options, options.kind, 4096, 4096, "sm_90", pair, many=True) for pair in (False, True)}
+    loops = {pair: sass.measure(options, options.kind, 4096, 4096, "sm_90", pair, UNIT_TOKENS) for pair in (False, True)}
     print(f"| phase | items | of a grid of {GRID} | memory MB | cache MB | instructions per tile | memory us | cache us "
           "| issue us | shared us | of bandwidth |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")

@@ -36,7 +36,7 @@ KINDS = {
 SLOTS_PER_BYTE = 132 * 4 * 1.7e9 / 4.8e12
 
 
-def phase(kind, n, k, pair=False, many=False):
+def phase(kind, n, k, pair=False, tile=8):
     """A layer, or the pair of gate and up with their activation. Its columns may be divided if it is not a pair."""
     element = kind if kind in ("bf16", "f16", "f32") else f'!llm.encoded<"{kind}">'
     weight = f"!llm.weight<{n}x{k}x{element}>"
@@ -45,7 +45,7 @@ def phase(kind, n, k, pair=False, many=False):
     # Norms and activations store what linear layers would round anyway.
     order = "" if kind in ("bf16", "f16") else ", step.interleaved"
     stored = "" if kind == "f32" else f" {{step.stored = {'f16' if kind == 'f16' else 'bf16'}{order}}}"
-    form = f"{{step.token_tile = {32 if many else 8}}}"
+    form = f"{{step.token_tile = {tile}}}"
     arguments = f"%x: {x}, %w: {weight}, %v: {weight}, %out: {out}" if pair else (
         f"%x: {x}, %w: {weight}, %out: {out}, %sums: !step.buffer<one, 4194304>, %count: !step.counter")
     linear = f"""%g, %u = llm.linear %0, [%w, %v] {form} : {rows}, [{weight}, {weight}] -> {results}, {results}
@@ -125,17 +125,17 @@ class Loop:
     shared: float  # bytes read from and written to shared memory for a tile
 
 
-def measure(options, kind, n, k, arch, pair=False, many=False):
+def measure(options, kind, n, k, arch, pair=False, tile=8):
     """The loop with products, the inner one."""
     with tempfile.TemporaryDirectory() as folder:
         source, cubin = Path(folder, "phase.mlir"), Path(folder, "phase.cubin")
-        source.write_text(phase(kind, n, k, pair, many))
+        source.write_text(phase(kind, n, k, pair, tile))
         table = run(options.compiler, source, "--from", "schedule", "--target", f"cuda:{arch}", "--emit", "cubin", "-o",
                     cubin).stdout
         loops = inner_loops(instructions(cubin, options.cuobjdump))
     count = lambda loop: sum("HMMA" in line for line in loop)
     loop = max(loops, key=count)
-    tiles = count(loop) / KINDS[kind][1] / (4 if many else 1)  # many tokens: 32 for a tile
+    tiles = count(loop) / KINDS[kind][1] / (tile / 8)
     row = re.search(r"^p\s+(\d+)\s+\d+\s+(\d+)", table, re.M)
     pending = int(re.search(r"DEPBAR\.LE SB0, 0x([0-9a-f]+)", "\n".join(loop))[1], 16)
     access = r"^(?!@!PT).*\b(?:LDS|STS|LDGSTS)\b(?:\.[A-Z]\w*)*(?:\.(64|128))?"
@@ -151,7 +151,7 @@ def main():
     parser.add_argument("--arch", default="sm_90")
     parser.add_argument("--shape", type=int, nargs=2, default=[4096, 4096], metavar=("N", "K"))
     parser.add_argument("--attention", action="store_true")
-    parser.add_argument("--many", action="store_true", help="the loop for more than 8 tokens")
+    parser.add_argument("--tile", type=int, default=8, choices=(8, 32, 64), help="tokens of a block: the kernel's form")
     parser.add_argument("--pair", action="store_true", help="gate and up")
     options = parser.parse_args()
     if options.attention:
@@ -160,7 +160,7 @@ def main():
     print("|---|---|---|---|---|---|---|")
     for kind in options.kinds or list(KINDS):
         bits, _ = KINDS[kind]
-        loop = measure(options, kind, *options.shape, options.arch, options.pair, options.many)
+        loop = measure(options, kind, *options.shape, options.arch, options.pair, options.tile)
         tile = 16 * 32 * bits / 8
         each = loop.per_tile / tile
         print(f"| {kind} | {loop.registers} | {loop.per_tile:.0f} | {tile:.0f} | {each:.3f} | "

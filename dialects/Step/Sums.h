@@ -7,16 +7,14 @@
 
 namespace kvasir::step {
 
-/// A unit is 256 rows of weights and a tile of up to 32 tokens; 8 blocks have a share of its
-/// columns each, and leave their sums in `!step.buffer<one, ...>` of `bytes` bytes:
-/// [unit][share][sums of f32].
+/// A unit is 256 rows of weights and a tile of tokens; 8 blocks have a share of its columns each,
+/// and leave their sums in `!step.buffer<one, ...>` of `bytes` bytes: [unit][share][sums of f32].
 struct SharedSums {
-  static constexpr int64_t outputs = 256, tokens = 32, shares = 8;
-  /// Most units of a step that divides columns. A work counter, 64 bytes, has room for twice as
-  /// many counts of 4 bits.
-  static constexpr int64_t units = 64;
-  static constexpr int64_t shareBytes = outputs * tokens * 4, unitBytes = shares * shareBytes,
-                           bytes = units * unitBytes;
+  static constexpr int64_t outputs = 256, shares = 8, bytes = int64_t(16) << 20;
+  /// `tokens`: of a tile.
+  static constexpr int64_t shareBytes(int64_t tokens) { return outputs * tokens * 4; }
+  /// Most units of a step that divides columns.
+  static constexpr int64_t units(int64_t tokens) { return bytes / shares / shareBytes(tokens); }
 };
 
 } // namespace kvasir::step

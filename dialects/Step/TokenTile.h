@@ -10,10 +10,12 @@
 namespace kvasir::step {
 
 /// An i64 on the `llm.linear` of a phase for GPUs: the form of its kernel. All forms give the same
-/// bits for any number of tokens; each reads least for some. Without it: `fewTokens`.
+/// bits for any number of tokens; each reads least for some. `promptTokens` is for weights of 16
+/// bits, and taken as `manyTokens` where a block has too little shared memory. Without it:
+/// `fewTokens`.
 constexpr llvm::StringLiteral tokenTileAttribute("step.token_tile");
 
-constexpr int64_t fewTokens = 8, manyTokens = 32;
+constexpr int64_t fewTokens = 8, manyTokens = 32, promptTokens = 64;
 
 } // namespace kvasir::step
 

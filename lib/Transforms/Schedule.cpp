@@ -239,21 +239,27 @@ static bool mayDivideColumns(const PhaseDraft &draft, int64_t tokenTile) {
   int64_t rows = 0, columns = cast<RankedTensorType>(linear.getX().getType()).getDimSize(1);
   for (Value weight : linear.getWeights())
     rows += cast<llm::WeightType>(weight.getType()).getRows();
-  return rows <= step::SharedSums::units * step::SharedSums::outputs &&
+  return rows <= step::SharedSums::units(tokenTile) * step::SharedSums::outputs &&
          columns >= step::SharedSums::shares * 32;
 }
 
-/// Weights of f32 have the form for few tokens only.
-static bool hasFormForMany(const PhaseDraft &draft) {
+/// The form that a linear layer has for steps of which `wanted` is the best: weights of f32 have
+/// the one for few tokens only, codes none for prompts.
+static int64_t formOf(const PhaseDraft &draft, int64_t wanted) {
   auto linear = dyn_cast_or_null<llm::LinearOp>(draft.anchor());
-  return linear && llvm::any_of(linear.getWeights(), [](Value weight) {
-           return !cast<llm::WeightType>(weight.getType()).getElementType().isF32();
-         });
+  auto any = [&](llvm::function_ref<bool(llm::WeightType)> is) {
+    return linear && llvm::any_of(linear.getWeights(), [&](Value weight) {
+             return is(cast<llm::WeightType>(weight.getType()));
+           });
+  };
+  if (!any([](llm::WeightType type) { return !type.getElementType().isF32(); }))
+    return step::fewTokens;
+  bool codes = any([](llm::WeightType type) { return type.getEncoding().has_value(); });
+  return codes ? std::min(wanted, step::manyTokens) : wanted;
 }
 
 Run PhaseBuilder::build(const PhaseDraft &draft, int64_t tokenTile) {
-  if (!hasFormForMany(draft))
-    tokenTile = step::fewTokens;
+  tokenTile = formOf(draft, tokenTile);
   mapping.clear();
   operands.clear();
   builder.setInsertionPoint(step);
@@ -411,20 +417,23 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
     step.erase();
   }
 
-  /// Programs for up to so many tokens each: linear layers have a form for few tokens, and contexts
-  /// are divided up to a number that depends on their length.
+  /// Programs for up to so many tokens each: linear layers have forms for few tokens, many, and
+  /// prompts, and contexts are divided up to a number that depends on their length.
   void addProgramsForBlocks(PhaseBuilder &phases, func::FuncOp step) {
     func::FuncOp split = splitContexts(step);
     int64_t mostSplit = split ? splitTokens(split) : 0;
-    std::set<int64_t> bounds = {step::fewTokens};
+    std::set<int64_t> bounds = {step::fewTokens, step::manyTokens};
     if (split)
       bounds.insert(mostSplit);
     bounds.insert(std::numeric_limits<int64_t>::max());
     for (int64_t most : bounds) {
-      bool few = most <= step::fewTokens, last = most == *bounds.rbegin();
+      bool last = most == *bounds.rbegin();
       std::string name = last ? "prefill" : "decode" + std::to_string(most);
+      int64_t tile = most <= step::fewTokens    ? step::fewTokens
+                     : most <= step::manyTokens ? step::manyTokens
+                                                : step::promptTokens;
       addProgram(phases, most <= mostSplit ? split : step, name, ProgramKind::prefill,
-                 last ? 0 : most, few ? step::fewTokens : step::manyTokens);
+                 last ? 0 : most, tile);
     }
     if (split)
       split.erase();

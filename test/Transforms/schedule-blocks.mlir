@@ -55,6 +55,7 @@
 // SHORT-NOT: partitions
 // SHORT: step.program @decode8 max_tokens 8
 // SHORT: step.chosen
+// SHORT: step.program @decode32 max_tokens 32
 // SHORT: step.program @prefill max_tokens 0
 // SHORT: step.chosen
 

@@ -1,9 +1,9 @@
 // RUN: kvasir-opt %s --kvasir-schedule=blocks | FileCheck %s
 // RUN: kvasir-opt %s --kvasir-schedule | FileCheck %s --check-prefix=CPU
 
-// For GPUs: a layer has a form for few tokens and one for many. In the latter, layers with few outputs
-// may have their columns divided among blocks. They get memory for the blocks' sums, all of them the
-// same, and a counter. A layer of many outputs, or of few columns, does not.
+// For GPUs: a layer has a form for few tokens, one for many and one for prompts. But for the first,
+// layers with few outputs may have their columns divided among blocks. They get memory for the blocks'
+// sums, all of them the same, and a counter. A layer of many outputs, or of few columns, does not.
 
 // CHECK-LABEL: step.phase @panels_96x256 kind
 // CHECK-NEXT: ^bb0(%{{.*}}: !step.buffer<tokens, 256>, %{{.*}}: !llm.weight<96x256xbf16>, %{{.*}}: !step.buffer<tokens, 96>):
@@ -20,7 +20,7 @@
 // CHECK-LABEL: step.phase @panels_16400x256_1
 // CHECK-NEXT: ^bb0(%{{.*}}: !step.buffer<rows, 256>, %{{.*}}: !llm.weight<16400x256xbf16>, %{{.*}}: !step.buffer<rows, 16400>):
 
-// CHECK-LABEL: step.program @prefill max_tokens 0
+// CHECK-LABEL: step.program @decode32 max_tokens 32
 // CHECK: %[[SUMS:.*]] = step.buffer "sums" slot [[SLOT:.*]] : !step.buffer<one, 4194304>
 // CHECK-NEXT: %[[COUNT:.*]] = step.counter
 // CHECK-NEXT: step.run @panels_96x256_1({{.*}}, %[[SUMS]], %[[COUNT]])
@@ -28,6 +28,11 @@
 // CHECK: %[[AGAIN:.*]] = step.buffer "sums" slot [[SLOT]] : !step.buffer<one, 4194304>
 // CHECK-NEXT: %[[OTHER:.*]] = step.counter
 // CHECK-NEXT: step.run @panels_96x256_1({{.*}}, %[[AGAIN]], %[[OTHER]])
+
+// CHECK-LABEL: step.phase @panels_96x256_2
+// CHECK: llm.linear %{{.*}}, [%{{.*}}] {step.token_tile = 64 : i64}
+// CHECK-LABEL: step.program @prefill max_tokens 0
+// CHECK: step.run @panels_96x256_2({{.*}}) layer
 
 // CPU-NOT: "sums"
 

@@ -24,9 +24,11 @@ LogicalResult LinearEmitter::check() {
   }
   if (auto tile = linear->getAttrOfType<IntegerAttr>(step::tokenTileAttribute))
     tokenTile = tile.getInt();
-  if (tokenTile != step::fewTokens && tokenTile != step::manyTokens)
-    return linear.emitError("expected ") << step::tokenTileAttribute << " to be " << step::fewTokens
-                                         << " or " << step::manyTokens << ", but got " << tokenTile;
+  constexpr int64_t forms[] = {step::fewTokens, step::manyTokens, step::promptTokens};
+  if (!llvm::is_contained(forms, tokenTile))
+    return linear.emitError("expected ")
+           << step::tokenTileAttribute << " to be " << forms[0] << ", " << forms[1] << " or "
+           << forms[2] << ", but got " << tokenTile;
   if (cast<RankedTensorType>(linear.getX().getType()).getEncoding())
     return linear.emitError("linear layers whose inputs are rounded to 8 bits have no kernel yet; "
                             "compile with --activations exact");
@@ -114,6 +116,8 @@ FailureOr<Items> LinearEmitter::emit() {
   count = e.extent(linear.getResult(0));
   memory = partials = e.dynamicShared();
   plans = makePlans();
+  if (tokenTile == step::promptTokens && !fitsPrompts())
+    tokenTile = step::manyTokens;
   if (tokenTile > step::fewTokens &&
       llvm::any_of(plans, [](const Plan &plan) { return plan.wide; }))
     return emitManyTokens();

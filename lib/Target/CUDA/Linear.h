@@ -142,8 +142,8 @@ private:
     static Ahead of(ValueRange values);
     static constexpr size_t count = 6;
   };
-  int64_t wideColumns() { return tokenTile / mmaTokens; }
   bool canBeWide(const Plan &plan);
+  bool fitsPrompts();
   int64_t bandsOf(const Plan &plan);
   Value tokenTilesOf();
   Wide wideOf(const Plan &plan);

@@ -11,7 +11,7 @@ using namespace kvasir::cuda;
 
 /// Words of a work counter, and units that are counted in bits of one word: 4 bits each.
 constexpr int64_t counterWords = 16;
-static_assert(step::SharedSums::units <= counterWords * 8);
+static_assert(step::SharedSums::units(step::manyTokens) <= counterWords * 8);
 
 static Value argumentOf(step::PhaseOp phase, llvm::function_ref<bool(BlockArgument)> is) {
   for (BlockArgument argument : phase.getBody().front().getArguments())
@@ -47,7 +47,7 @@ Value LinearEmitter::dividesK() {
       units = e.add(units, e.mul(e.c(bandsOf(plan)), tokenTilesOf()));
   auto rounds = [&](Value items) { return e.div(e.add(items, e.sub(e.grid, e.c(1))), e.grid); };
   Value shorter = e.less(rounds(e.shiftLeft(units, 3)), e.shiftLeft(rounds(units), 3));
-  Value counted = e.less(units, e.c(step::SharedSums::units + 1));
+  Value counted = e.less(units, e.c(step::SharedSums::units(tokenTile) + 1));
   return arith::AndIOp::create(e.b, counted, shorter);
 }
 
@@ -65,7 +65,7 @@ void LinearEmitter::eachQuad(const Wide &wide, llvm::function_ref<void(Value, Va
 }
 
 void LinearEmitter::storeShare(const Wide &wide, Value sums, Value share) {
-  Value own = e.at(sums, e.mul(share, e.c(step::SharedSums::shareBytes)));
+  Value own = e.at(sums, e.mul(share, e.c(step::SharedSums::shareBytes(tokenTile))));
   eachQuad(wide, [&](Value place, Value offset) {
     e.store(e.load(e.vec(4), place, 16), e.at(own, offset), 16);
   });
@@ -76,8 +76,8 @@ void LinearEmitter::loadShares(const Wide &wide, Value sums) {
   eachQuad(wide, [&](Value place, Value offset) {
     SmallVector<Value> loaded;
     for (int64_t share = 0; share < blockWarps; ++share)
-      loaded.push_back(
-          e.load(e.vec(4), e.at(e.at(sums, share * step::SharedSums::shareBytes), offset), 16));
+      loaded.push_back(e.load(
+          e.vec(4), e.at(e.at(sums, share * step::SharedSums::shareBytes(tokenTile)), offset), 16));
     Value total = LLVM::PoisonOp::create(e.b, e.vec(4));
     for (int64_t i = 0; i < 4; ++i) {
       auto part = [&](Value of) { return LLVM::ExtractElementOp::create(e.b, of, e.c(i)); };
@@ -115,7 +115,8 @@ Value LinearEmitter::isLast(const Wide &wide, Value unit) {
 /// Hands on the sums of the item's share, which are the block's totals. Where all shares of the
 /// unit are there, totals become their sums. Whether that is so: the same for all threads.
 Value LinearEmitter::addShares(const Wide &wide, const WideItem &item) {
-  Value sums = e.far(e.operand(sumsOf(e.phase)), item.unit, step::SharedSums::unitBytes);
+  Value sums = e.far(e.operand(sumsOf(e.phase)), item.unit,
+                     step::SharedSums::shares * step::SharedSums::shareBytes(tokenTile));
   storeShare(wide, sums, item.share);
   Value last = isLast(wide, item.unit);
   e.when(last, [&] {

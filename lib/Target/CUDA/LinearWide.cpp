@@ -8,6 +8,9 @@ using namespace mlir;
 using namespace kvasir;
 using namespace kvasir::cuda;
 
+/// Of shared memory, for the word that says who was last.
+constexpr int64_t flagBytes = 128;
+
 //===----------------------------------------------------------------------===//
 // Items
 //===----------------------------------------------------------------------===//
@@ -16,6 +19,18 @@ using namespace kvasir::cuda;
 bool LinearEmitter::canBeWide(const Plan &plan) {
   const TileWeights &first = *plan.weights.front(), &last = *plan.weights.back();
   return plan.weights.size() <= wideRows && !first.hasTwoParts() && first.sharesInputs(last);
+}
+
+/// Whether there is shared memory for sums of so many tokens, and for three stages of a tile.
+/// (Codes would lack registers.)
+bool LinearEmitter::fitsPrompts() {
+  int64_t warpTotals = step::promptTokens * wideStride * 4;
+  int64_t stage =
+      blockWarps * wideRows * Mma16::tileBytes + step::promptTokens / mmaTokens * columnBytes;
+  bool plain = llvm::none_of(plans, [](const Plan &plan) {
+    return llvm::any_of(plan.weights, [](const auto &own) { return own->isEncoded(); });
+  });
+  return plain && flagBytes + blockWarps * warpTotals + 3 * stage <= e.architecture.blockShared;
 }
 
 int64_t LinearEmitter::bandsOf(const Plan &plan) {
@@ -29,8 +44,8 @@ Value LinearEmitter::tokenTilesOf() {
 
 /// Shared memory: a word, sums, the ring.
 LinearEmitter::Wide LinearEmitter::wideOf(const Plan &plan) {
-  constexpr int64_t flagBytes = 128, mostSlots = 16, fewestSlots = 4;
-  Wide wide{plan, wideColumns(), plan.stageTiles, 0, memory, {}, {}, {}, {}, {}};
+  constexpr int64_t mostSlots = 16, fewestSlots = 4;
+  Wide wide{plan, tokenTile / mmaTokens, plan.stageTiles, 0, memory, {}, {}, {}, {}, {}};
   int64_t warpTotals = wide.tokens() * wideStride * 4, before = flagBytes + blockWarps * warpTotals;
   for (;; wide.stageTiles /= 2) {
     for (const auto &own : plan.weights)

@@ -136,5 +136,6 @@ std::string test::phasesOf(const Layer &layer, int results, bool divided, const 
   if (!stored.empty())
     read = " {step.stored = " + stored + (interleaved ? ", step.interleaved}" : "}");
   return phaseOf(layer, results, divided, read, "p", step::fewTokens) +
-         phaseOf(layer, results, divided, read, "many", step::manyTokens);
+         phaseOf(layer, results, divided, read, "many", step::manyTokens) +
+         phaseOf(layer, results, divided, read, "prompt", step::promptTokens);
 }
