@@ -282,6 +282,7 @@ void LinearEmitter::multiply(const Wide &wide, Value slot, int64_t first, int64_
     tiles.push_back(weights.decode(weights.load(own, tile), first + tile));
     own = e.at(own, weights.stageBytes());
   }
+  bool sumAlike = weightType(wide.plan.group.results.front()) == weightType(wide.plan.group.results.back());
   Value inputs = e.at(slot, e.shiftLeft(e.lane, 4));
   for (int64_t column = 0; column < wide.columns; ++column) {
     Value place = e.at(inputs, (tile * wide.columns + column) * columnBytes);
@@ -292,8 +293,12 @@ void LinearEmitter::multiply(const Wide &wide, Value slot, int64_t first, int64_
     // What was rounded here lies as it is multiplied.
     RoundedInputs rounded =
         stored.type.isF32() ? RoundedInputs{Fragment(parts), {}} : round(wide.weights(0), parts);
-    for (int64_t row = 0; row < wideRows; ++row)
-      wide.weights(row).multiply(tiles[row], rounded, chains[row * wide.columns + column]);
+    for (int64_t f = 0; f < 2; ++f)
+      for (int64_t row = 0; row < wideRows; ++row) {
+        const Chains *same = row > 0 && sumAlike ? &chains[column] : nullptr;
+        wide.weights(row).multiplyHalf(tiles[row], f, rounded, chains[row * wide.columns + column],
+                                       same);
+      }
   }
 }
 

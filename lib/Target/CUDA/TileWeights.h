@@ -87,6 +87,10 @@ public:
   bool isHeavy() const { return heavy; }
   /// Adds the products of the tile with inputs to chains.
   void multiply(const DecodedTile &tile, const RoundedInputs &inputs, Chains &chains);
+  /// The same for one of its instructions. `same`: chains of weights of the same type that have
+  /// taken it already, with the same inputs; these are not summed again.
+  void multiplyHalf(const DecodedTile &tile, int64_t f, const RoundedInputs &inputs, Chains &chains,
+                    const Chains *same = nullptr);
 
 protected:
   TileWeights(KernelEmitter &e, llm::WeightType type);
