@@ -282,7 +282,8 @@ void LinearEmitter::multiply(const Wide &wide, Value slot, int64_t first, int64_
     tiles.push_back(weights.decode(weights.load(own, tile), first + tile));
     own = e.at(own, weights.stageBytes());
   }
-  bool sumAlike = weightType(wide.plan.group.results.front()) == weightType(wide.plan.group.results.back());
+  bool sumAlike =
+      weightType(wide.plan.group.results.front()) == weightType(wide.plan.group.results.back());
   Value inputs = e.at(slot, e.shiftLeft(e.lane, 4));
   for (int64_t column = 0; column < wide.columns; ++column) {
     Value place = e.at(inputs, (tile * wide.columns + column) * columnBytes);
