@@ -3,6 +3,7 @@
 #include "StepPlan.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallBitVector.h"
 
@@ -61,6 +62,7 @@ private:
   llvm::Error addOp(mlir::Operation &op);
   llvm::Error addSlot(step::BufferOp buffer);
   llvm::Error addRow(step::RunOp run);
+  void markBegins(step::RunOp run, llvm::MutableArrayRef<artifact::Operand> operands);
   llvm::Error setLogits(step::LogitsOp logits);
   llvm::Expected<artifact::Operand> resolve(mlir::Value value, bool streamed);
   llvm::Expected<artifact::Operand> resolveWeight(llm::GetWeightOp get, bool streamed);
@@ -69,6 +71,7 @@ private:
   TensorTable &tensors;
   StepPlan plan;
   ProgramPlan *current = nullptr;
+  llvm::DenseSet<mlir::Value> begun; // buffers of the rows so far
   llvm::DenseMap<mlir::StringAttr, std::pair<uint32_t, step::PhaseOp>> phases;
   llvm::DenseMap<mlir::StringAttr, llm::WeightOp> weights;
   llvm::DenseMap<mlir::StringAttr, uint32_t> cacheIndex;
@@ -156,6 +159,24 @@ static artifact::Cost convertCost(step::CostAttr cost) {
                         cost.getFlopsPerRow(), cost.getFlopsPerContext());
 }
 
+/// Says of buffers that no row before has that they begin here. One that takes the place of another
+/// operand of the row does not: its phase works in place.
+void Planner::markBegins(step::RunOp run, llvm::MutableArrayRef<artifact::Operand> operands) {
+  auto isSlot = [](const artifact::Operand &operand) {
+    return operand.kind() == artifact::OperandKind::slot;
+  };
+  for (auto [value, operand] : llvm::zip(run->getOperands(), operands)) {
+    if (!isSlot(operand) || begun.contains(value))
+      continue;
+    bool inPlace = false;
+    for (auto [other, place] : llvm::zip(run->getOperands(), operands))
+      inPlace |= isSlot(place) && place.index() == operand.index() && other != value;
+    if (!inPlace)
+      operand = artifact::Operand(operand.kind(), operand.index(), 1);
+  }
+  begun.insert(run->operand_begin(), run->operand_end());
+}
+
 llvm::Error Planner::addRow(step::RunOp run) {
   auto found = phases.find(run.getPhaseAttr().getAttr());
   if (found == phases.end())
@@ -172,6 +193,7 @@ llvm::Error Planner::addRow(step::RunOp run) {
       return operand.takeError();
     row.operands.push_back(*operand);
   }
+  markBegins(run, row.operands);
   current->rows.push_back(std::move(row));
   return llvm::Error::success();
 }

@@ -15,7 +15,8 @@ Result<std::unique_ptr<StepRunner>> StepRunner::create(const Model &model,
   auto executor = model.device().createExecutor(*plan, config);
   if (!executor)
     return executor.status();
-  KvCache kv(model.module(), *plan, config.poisonPages ? executor->get() : nullptr);
+  bool poisons = config.poisonPages || (*executor)->wantsPoison();
+  KvCache kv(model.module(), *plan, poisons ? executor->get() : nullptr);
   return std::unique_ptr<StepRunner>(
       new StepRunner(std::move(plan), std::move(*executor), std::move(kv)));
 }

@@ -43,6 +43,8 @@ public:
   /// Fills a page of every cache with bits that are NaN in every type. A failure is one of the next
   /// step.
   virtual void poisonPage(int32_t page) = 0;
+  /// Whether every page is to be poisoned when it is taken, whatever the engine's options say.
+  virtual bool wantsPoison() const { return false; }
 
   /// One for each program; empty unless profiling.
   const std::vector<Timing> &timings() const { return profiles; }

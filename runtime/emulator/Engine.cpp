@@ -81,6 +81,11 @@ static const char *finding(const void *engine) {
   const auto *self = static_cast<const Engine *>(engine);
   return __atomic_load_n(&self->found, __ATOMIC_ACQUIRE) == 2 ? self->message : nullptr;
 }
+static void startStep(void *engine, const kvasir_checked_memory *memories) {
+  auto *self = static_cast<Engine *>(engine);
+  self->memories = memories;
+  self->global.startStep();
+}
 
 } // namespace kvasir::emulator
 
@@ -89,6 +94,6 @@ extern "C" {
 [[gnu::visibility("default")]] extern const ::kvasir_checker
     kvasir_checker_table __asm__(KVASIR_CHECKER_SYMBOL);
 const ::kvasir_checker kvasir_checker_table = {sizeof(::kvasir_checker), kvasir::emulator::create,
-                                               kvasir::emulator::destroy,
-                                               kvasir::emulator::finding};
+                                               kvasir::emulator::destroy, kvasir::emulator::finding,
+                                               kvasir::emulator::startStep};
 }

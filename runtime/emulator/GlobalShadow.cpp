@@ -7,8 +7,6 @@
 
 namespace kvasir::emulator {
 
-/// Room for 256 MB of memory that kernels write. Pages that nobody writes cost nothing.
-static constexpr uint64_t pageCount = 1 << 16;
 static constexpr uint64_t cellsPerPage = GlobalShadow::pageBytes / cellBytes;
 
 void Knowledge::add(const Knowledge &other) {
@@ -35,13 +33,21 @@ void GlobalShadow::acquireLock(uint32_t &lock) {
       __builtin_ia32_pause();
 }
 
+void GlobalShadow::restartUnits() {
+  madvise(cells, pageCount * cellsPerPage * sizeof(Cell), MADV_DONTNEED);
+  units = 0;
+}
+
+void GlobalShadow::startStep() {
+  if (units > 0xe0000000u)
+    restartUnits();
+}
+
 uint32_t GlobalShadow::startLaunch() {
   acquireLock(launchLock);
   if (entered == 0) {
-    if (units > 0xf0000000u) { // long before units would start again
-      madvise(cells, pageCount * cellsPerPage * sizeof(Cell), MADV_DONTNEED);
-      units = 0;
-    }
+    if (units > 0xf0000000u) // long before units would start again; not within a step that was
+      restartUnits();        // announced
     launchBase = units + 1;
   }
   ++entered;
@@ -65,8 +71,8 @@ uint32_t GlobalShadow::startBlock(uint32_t base, uint32_t block) {
 }
 
 Cell *GlobalShadow::page(uint64_t address) {
-  uint64_t wanted = address / pageBytes + 1, at = (wanted * 0x9e3779b97f4a7c15) >> 48;
-  for (uint32_t probe = 0; probe < 64; ++probe, at = (at + 1) % pageCount) {
+  uint64_t wanted = address / pageBytes + 1, at = placeOf(address);
+  for (uint32_t probe = 0; probe < probes; ++probe, at = (at + 1) % pageCount) {
     uint64_t found = __atomic_load_n(&pages[at], __ATOMIC_RELAXED);
     if (found == 0 && __atomic_compare_exchange_n(&pages[at], &found, wanted, false,
                                                   __ATOMIC_RELAXED, __ATOMIC_RELAXED))

@@ -29,8 +29,7 @@ struct Knowledge {
   }
 };
 
-/// Blocks of a launch whose handshakes are followed. In larger launches every handshake counts as
-/// one with all blocks.
+/// Blocks of a launch whose handshakes are followed. A larger launch may have none.
 inline constexpr uint32_t maxFollowed = 256;
 
 /// An engine's, shared by its workers; all zero at first.
@@ -46,6 +45,8 @@ public:
   static uint64_t bytesNeeded();
   void place(unsigned char *memory);
 
+  /// Before a step: what units have written in it is told apart by their numbers.
+  void startStep();
   /// Called by each of the `workers` of a launch before its first block and after its last one;
   /// between two launches all workers meet. Returns the launch's first unit.
   uint32_t startLaunch();
@@ -59,6 +60,14 @@ public:
   /// Cells of the `pageBytes` bytes of memory that hold `address`; null: there is no more room.
   Cell *page(uint64_t address);
   static constexpr uint64_t pageBytes = 4096;
+  /// Room for 1 GB of memory that kernels write. Pages that nobody writes cost nothing.
+  static constexpr uint32_t pageBits = 18;
+  static constexpr uint64_t pageCount = uint64_t(1) << pageBits;
+  static constexpr uint32_t probes = 64;
+  /// The first of the `probes` places where the cells of an address may lie.
+  static uint64_t placeOf(uint64_t address) {
+    return (address / pageBytes + 1) * 0x9e3779b97f4a7c15 >> (64 - pageBits);
+  }
 
   static uint32_t slotOf(uint64_t address) {
     return uint32_t((address >> 2) * 0x9e3779b97f4a7c15 >> 58);
@@ -69,6 +78,7 @@ public:
 
 private:
   static void acquireLock(uint32_t &lock);
+  void restartUnits();
 
   uint32_t launchLock, entered, left, launchBase;
   uint32_t units; // started so far

@@ -128,6 +128,16 @@ void Machine::runBlocks(uint64_t blocks, int32_t worker, int32_t workers) {
   }
 }
 
+/// Buffers that begin with this row have no values: what is in their memory was another's. All
+/// workers note the same.
+void Machine::startBuffers() {
+  for (uint32_t i = 0; i < kernel->operands; ++i) {
+    if (extents[i].memory && extents[i].writable == 2)
+      __atomic_store_n(engine->memories[extents[i].memory - 1].written, order.base,
+                       __ATOMIC_RELAXED);
+  }
+}
+
 void Machine::launch(const Kernel &which, const kvasir_step_args *step, void *const *pointers,
                      int32_t worker, int32_t workers) {
   rt::FloatingPointScope state;
@@ -142,6 +152,7 @@ void Machine::launch(const Kernel &which, const kvasir_step_args *step, void *co
   uint64_t blocks = chooseGrid();
   followed = uint32_t(blocks < maxFollowed ? blocks : maxFollowed);
   order.base = engine->global.startLaunch();
+  startBuffers();
   runBlocks(blocks, worker, workers);
   engine->global.endLaunch(workers);
 }

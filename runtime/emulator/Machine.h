@@ -107,11 +107,12 @@ struct BlockOrder {
   Knowledge known[maxFollowed], latest[maxFollowed];
 };
 
-/// An access of global memory, for messages.
+/// An access of global memory that kernels can write.
 struct RaceSite {
   uint32_t what, operand;
   uint64_t offset;
   const char *where;
+  uint32_t firstUnit; // of those whose writes count as values; 0: it has values anyway
 };
 
 struct CellPage {
@@ -171,11 +172,14 @@ public:
                    const char *where);
   /// Reports a race of an access to memory that kernels can write.
   void checkRace(Thread &thread, uint64_t address, uint32_t bytes, RaceSite site);
+  /// The first unit that can have written values of the operand. Reports a page without any.
+  uint32_t valuesSince(Thread &thread, const RaceSite &site);
   /// A barrier has completed: of the whole block, or of some threads as in Shadow.
   void synchronizeBlock();
   void synchronize(const ThreadSet &arrived, const ThreadSet &waiting);
 
 private:
+  void startBuffers();
   void startOrder(uint32_t block);
   void noteAtomic(Thread &thread, uint64_t address, uint32_t what);
   Cell *cellsOf(uint64_t address);
@@ -209,6 +213,7 @@ public:
   uint64_t mapped; // bytes of the one mapping that holds everything, this object first
   int32_t found;   // atomic: 0 none, 1 being written, 2 there
   char message[1024];
+  const kvasir_checked_memory *memories; // of the step
   GlobalShadow global;
   Machine machines[1]; // [workers]
 };

@@ -96,6 +96,27 @@ static bool inConstants(uint64_t address, uint32_t bytes) {
   return false;
 }
 
+uint32_t Machine::valuesSince(Thread &thread, const RaceSite &site) {
+  uint32_t number = extents[site.operand].memory;
+  if (!number)
+    return 0;
+  const kvasir_checked_memory &memory = engine->memories[number - 1];
+  if (!memory.page_bytes)
+    return __atomic_load_n(memory.written, __ATOMIC_RELAXED);
+  // Within a page there are keys that nobody has written: tiles are loaded whole, and what no
+  // token sees is masked afterwards. The runtime fills pages with NaN for that.
+  uint64_t page = site.offset / memory.page_bytes;
+  if (site.what & write)
+    __atomic_store_n(&memory.written[page], 1u, __ATOMIC_RELAXED);
+  else if (!__atomic_load_n(&memory.written[page], __ATOMIC_RELAXED))
+    fail(thread, site.where,
+         "uninitialised global memory: it reads the byte at offset %llu of operand %u, in page "
+         "%llu of a cache, in which nobody has written since its request has it",
+         static_cast<unsigned long long>(site.offset), site.operand,
+         static_cast<unsigned long long>(page));
+  return 0;
+}
+
 void Machine::checkGlobal(Thread &thread, uint64_t address, uint32_t bytes, uint32_t what,
                           const char *where) {
   if (address % alignment(what))
@@ -114,8 +135,11 @@ void Machine::checkGlobal(Thread &thread, uint64_t address, uint32_t bytes, uint
     if (kernel->waitsForGrid && extents[i].writable && !sawGridDependency &&
         !thread.sawGridDependency)
       fail(thread, where, "it %s operand %u before griddepcontrol.wait", verb(what), i);
-    if (extents[i].writable)
-      checkRace(thread, address, bytes, {what, i, address - range.start, where});
+    if (extents[i].writable) {
+      RaceSite site = {what, i, address - range.start, where, 0};
+      site.firstUnit = valuesSince(thread, site);
+      checkRace(thread, address, bytes, site);
+    }
     return;
   }
   if (inArguments(args, address, bytes) || inConstants(address, bytes)) {

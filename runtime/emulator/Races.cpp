@@ -73,6 +73,12 @@ void Machine::synchronize(const ThreadSet &arrived, const ThreadSet &waiting) {
 static void take(Machine &machine, Thread &thread, uint64_t slots) {
   BlockOrder &order = machine.order;
   GlobalShadow &global = machine.engine->global;
+  uint64_t blocks = uint64_t(machine.grid[0]) * machine.grid[1] * machine.grid[2];
+  if (blocks > maxFollowed)
+    machine.fail(thread, "a fence or an atomic operation",
+                 "it is to order this block after others of the launch, which has %llu blocks; "
+                 "this can be checked for up to %u of them",
+                 static_cast<unsigned long long>(blocks), maxFollowed);
   for (; slots; slots &= slots - 1) {
     GlobalShadow::Slot &slot = global.lock(uint32_t(__builtin_ctzll(slots)), order.base);
     for (uint32_t i = 0; i < machine.followed; ++i)
@@ -217,6 +223,15 @@ static void noteRead(const Machine &machine, Cell &cell, uint64_t now) {
                block / grid[0] / grid[1], id[0], id[1], id[2], did);
 }
 
+[[noreturn]] static void reportNoValue(Machine &machine, Thread &thread, const RaceSite &site) {
+  machine.fail(
+      thread, site.where,
+      "uninitialised global memory: it %s the byte at offset %llu of operand %u, a buffer in "
+      "which no kernel has written it in this step",
+      site.what & fetch ? "updates" : "reads", static_cast<unsigned long long>(site.offset),
+      site.operand);
+}
+
 Cell *Machine::cellsOf(uint64_t address) {
   uint64_t number = address / GlobalShadow::pageBytes;
   CellPage &cached = cellPages[number % cellPageCount];
@@ -231,12 +246,17 @@ void Machine::checkRace(Thread &thread, uint64_t address, uint32_t bytes, RaceSi
   if (site.what & atomic)
     flags |= isAtomic | (site.what & device ? ofDevice : 0);
   uint64_t start = site.offset, end = address + bytes, own = uint64_t(order.unit) << 32;
+  bool needsValue = !(site.what & write) || (site.what & fetch);
   Cell *cells = nullptr;
   for (uint64_t at = address & ~uint64_t(1); at < end; at += cellBytes) {
     if (!cells || at % GlobalShadow::pageBytes == 0)
       cells = cellsOf(at);
     if (!cells)
-      return; // no more room
+      fail(
+          thread, site.where,
+          "more than about %llu MB of memory that kernels write, which is all that can be checked; "
+          "run a smaller model, fewer tokens in a step, or less memory for keys and values",
+          static_cast<unsigned long long>(GlobalShadow::pageCount * GlobalShadow::pageBytes >> 20));
     Cell &cell = cells[at % GlobalShadow::pageBytes / cellBytes];
     uint32_t mask = (at >= address ? 1u : 0) | (at + 1 < end ? 2u : 0);
     uint32_t now = flags | mask << maskShift;
@@ -246,6 +266,8 @@ void Machine::checkRace(Thread &thread, uint64_t address, uint32_t bytes, RaceSi
     uint64_t writer = site.what & write
                           ? __atomic_exchange_n(&cell.writer, own | now, __ATOMIC_SEQ_CST)
                           : __atomic_load_n(&cell.writer, __ATOMIC_SEQ_CST);
+    if (needsValue && unitOf(writer) < site.firstUnit)
+      reportNoValue(*this, thread, site);
     if (isRace(*this, thread, writer, now))
       reportRace(*this, thread, site, writer, /*wasRead=*/false);
     if (!(site.what & write))

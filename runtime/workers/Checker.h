@@ -27,6 +27,8 @@ public:
   void *addRow(const artifact::Program &program, const artifact::Row &row);
   /// Buffers are as long as a step with these arguments may use. No allocation.
   void startStep(const artifact::Program &program, const kvasir_step_args &args);
+  /// A page of the caches has a new owner, for whom it holds nothing yet.
+  void takePage(int32_t page);
   /// What was found wrong in any step so far.
   Status status() const;
 
@@ -38,15 +40,20 @@ private:
     kvasir_checked_row handed;
   };
 
-  Checker(const kvasir_checker &functions, const artifact::Module &module, const MemoryPlan &plan)
-      : functions(functions), module(module), plan(plan) {}
-  kvasir_operand_extent extent(const artifact::Operand &operand) const;
+  Checker(const kvasir_checker &functions, const artifact::Module &module, const MemoryPlan &plan);
+  kvasir_operand_extent extent(const artifact::Program &program,
+                               const artifact::Operand &operand) const;
 
   const kvasir_checker &functions;
   const artifact::Module &module;
   const MemoryPlan &plan;
   void *state = nullptr;
   std::deque<CheckedRow> rows; // addresses stay
+  /// The slots of each program in turn, then the caches; and what the code notes of them, in the
+  /// same order.
+  std::vector<kvasir_checked_memory> memories;
+  std::vector<uint32_t> notes;
+  uint32_t slots = 0; // of all programs
 };
 
 } // namespace kvasir::rt

@@ -153,6 +153,8 @@ void Executor::poisonPage(int32_t page) {
     uint64_t bytes = caches->Get(i)->page_bytes();
     std::memset(memory.kv.data() + plan.cacheOffsets[i] + bytes * page, 0xff, bytes);
   }
+  if (checker)
+    checker->takePage(page);
 }
 
 void Executor::addTime(size_t row) {

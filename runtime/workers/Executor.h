@@ -27,6 +27,7 @@ public:
   /// Fails only when code that checks itself has found something. All rows can be read.
   Result<StepResult> run(const Step &step) override;
   void poisonPage(int32_t page) override;
+  bool wantsPoison() const override { return checker != nullptr; }
 
 private:
   struct Range {

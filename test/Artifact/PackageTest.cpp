@@ -169,11 +169,11 @@ TEST_F(PackageTest, Programs) {
   EXPECT_EQ(row->function(), 0u);
   EXPECT_EQ(row->layer(), 1);
   EXPECT_TRUE(same(*row->cost(), Cost(1, 2, 3, 4, 5, 6)));
-  Operand expected[] = {{OperandKind::slot, 0, 0},
+  Operand expected[] = {{OperandKind::slot, 0, 1}, // the first row: buffers begin
                         {OperandKind::weight, 0, 0},
                         {OperandKind::weight, 1, 3},
-                        {OperandKind::slot, 1, 0},
-                        {OperandKind::slot, 2, 0}};
+                        {OperandKind::slot, 1, 1},
+                        {OperandKind::slot, 2, 1}};
   ASSERT_EQ(row->operands()->size(), 5u);
   for (int i = 0; i < 5; ++i)
     EXPECT_TRUE(same(*row->operands()->Get(i), expected[i])) << i;

@@ -11,6 +11,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,12 +22,22 @@ struct Operand {
   void *data;
   uint64_t bytes;
   bool writable = true;
+  /// Number, from 1, among the memories that have no values until kernels write them; 0: it has.
+  uint32_t memory = 0;
+  uint64_t pageBytes = 0; ///< of such a memory that is a cache
 
   template <class T>
   Operand(std::vector<T> &values, bool writable = true)
       : data(values.data()), bytes(values.size() * sizeof(T)), writable(writable) {}
   Operand(void *data, uint64_t bytes, bool writable = true)
       : data(data), bytes(bytes), writable(writable) {}
+  /// The same without values, as memory `number`.
+  Operand without(uint32_t number, uint64_t page = 0) const {
+    Operand result = *this;
+    result.memory = number;
+    result.pageBytes = page;
+    return result;
+  }
 };
 
 /// How near a GPU's results must be to the emulator's.
@@ -66,10 +77,19 @@ private:
   int64_t mostBlocks;
 };
 
+/// The texts that PTX was made of in this process so far.
+const std::set<std::string> &translatedTexts();
+
 /// The code of every gpu.module in a module. Where there is a GPU, kernels from text run there too,
 /// and what they leave is compared.
 class Emulated {
 public:
+  /// A kernel and its operands.
+  struct Call {
+    std::string kernel;
+    std::vector<Operand> operands;
+  };
+
   /// From text. `failure` says what went wrong, with all diagnostics.
   explicit Emulated(const std::string &text, const EmulatorOptions &options = {});
   /// From a module that holds gpu.modules, one of which is @chip; it is changed.
@@ -81,6 +101,9 @@ public:
   /// Runs a kernel on `workers` threads. Returns what was found wrong, or "".
   std::string run(const std::string &kernel, std::vector<Operand> operands,
                   const kvasir_step_args *args = nullptr, int32_t workers = 1) const;
+  /// The same for kernels of one step, one after the other, in each of `steps` steps; on no device.
+  std::string runStep(const std::vector<Call> &calls, const kvasir_step_args *args = nullptr,
+                      int32_t workers = 1, int32_t steps = 1) const;
 
   std::string failure;
   Nearness nearness;
@@ -91,6 +114,9 @@ private:
                       const std::vector<Operand> &operands, const kvasir_step_args *args) const;
 
   void compile(mlir::ModuleOp module, llvm::StringRef chip, const EmulatorOptions &options);
+  /// The file stays open as long as the library: the dynamic linker takes a path that it has seen
+  /// for the same library, so no other code may get this number.
+  int file = -1;
   void *library = nullptr;
   std::unique_ptr<PTX> ptx; // of kernels from text
 };

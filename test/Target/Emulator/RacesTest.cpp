@@ -3,8 +3,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Emulated.h"
 
+#include "emulator/GlobalShadow.h"
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+
+#include <sys/mman.h>
 
 using namespace kvasir;
 using namespace kvasir::test;
@@ -66,6 +70,49 @@ TEST(Races, NeighbouringBytesAreNoRace) {
 %v = llvm.trunc %tid : i32 to i8
 llvm.store %v, %at : i8, !llvm.ptr)"),
             "");
+}
+
+TEST(Races, HandshakesOfTooManyBlocksAreRefused) {
+  std::string add = "%old = llvm.atomicrmw add %out, %one monotonic : !llvm.ptr, i32\n";
+  EXPECT_EQ(finding(add, 257), "");
+  EXPECT_EQ(finding(add + "nvvm.memory.barrier <gpu>", 256), "");
+  EXPECT_THAT(finding(add + "nvvm.memory.barrier <gpu>", 257),
+              HasSubstr("a fence or an atomic operation: it is to order this block after others of "
+                        "the launch, which has 257 blocks; this can be checked for up to 256 of "
+                        "them"));
+}
+
+/// Writes at the byte offsets in %in. The offsets are of pages whose notes compete for the same
+/// places, so that a few are as many as the largest memory.
+TEST(Races, MoreMemoryThanCanBeCheckedIsRefused) {
+  using emulator::GlobalShadow;
+  constexpr uint64_t bytes = uint64_t(1) << 38;
+  void *memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED)
+    GTEST_SKIP() << "no address space";
+  constexpr uint32_t threads = GlobalShadow::probes + 32;
+  std::vector<uint64_t> offsets;
+  for (uint64_t at = 0; at < bytes && offsets.size() < threads; at += GlobalShadow::pageBytes)
+    if (GlobalShadow::placeOf(reinterpret_cast<uint64_t>(memory) + at) == 3)
+      offsets.push_back(at);
+  ASSERT_EQ(offsets.size(), threads);
+  Emulated code(KernelText{"%offset_at = llvm.getelementptr %in[%tid] : (!llvm.ptr, i32) -> "
+                           "!llvm.ptr, i64\n"
+                           "%offset = llvm.load %offset_at : !llvm.ptr -> i64\n"
+                           "%at = llvm.getelementptr %out[%offset] : (!llvm.ptr, i64) -> "
+                           "!llvm.ptr, i8\n"
+                           "llvm.store %tid, %at : i32, !llvm.ptr",
+                           "", int(threads)}
+                    .str());
+  code.nearness.compared = false;
+  EXPECT_EQ(code.failure, "");
+  Operand in(offsets, /*writable=*/false);
+  EXPECT_THAT(code.run("k", {in, Operand(memory, bytes)}),
+              HasSubstr("more than about 1024 MB of memory that kernels write, which is all that "
+                        "can be checked; run a smaller model, fewer tokens in a step, or less "
+                        "memory for keys and values"));
+  munmap(memory, bytes);
 }
 
 TEST(Races, LaunchesAreOrdered) {
