@@ -270,6 +270,11 @@ int main(int argc, char **argv) {
                  "NVIDIA's assembler for cubins, or none: PTX alone, which drivers compile "
                  "(default: that of PATH or of the CUDA toolkit)")
       ->type_name("PATH");
+  app.add_option("--ptxas-limit", compileOptions.ptxasSeconds,
+                 "Seconds that one run of it may take, with the kernels of one architecture")
+      ->type_name("SECONDS")
+      ->check(wholeNumber(1, 1000000))
+      ->capture_default_str();
   uint64_t seed = 0;
   auto *random = app.add_option("--random-weights", seed,
                                 "Make weights up by this seed: MODEL is a config.json, or a "

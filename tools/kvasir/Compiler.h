@@ -31,6 +31,7 @@ struct CompileOptions {
   std::string target = "cpu";             ///< one or several, see kvasir/Pipeline/Pipeline.h
   uint64_t blockSeed = 0;                 ///< order of blocks of an emulated target
   std::string ptxas;                      ///< of cubins; empty: that of PATH or of the CUDA toolkit
+  unsigned ptxasSeconds = 1800;           ///< that one run of it may take
   std::string from, until, savePhases;    ///< names of phases, a directory
   std::string quantize;                   ///< encoding of weights stored as floats; empty: none
   std::vector<std::string> quantizeRules; ///< PATTERN=ENCODING

@@ -107,7 +107,7 @@ llvm::Error emitKernels(mlir::ModuleOp module, const CompileOptions &options,
   auto ptxas = cuda::findPtxas(options.ptxas);
   if (!ptxas)
     return ptxas.takeError();
-  auto cubin = cuda::assemble(*ptx, **architecture, *ptxas);
+  auto cubin = cuda::assemble(*ptx, **architecture, *ptxas, options.ptxasSeconds);
   if (!cubin)
     return cubin.takeError();
   outcome.bytes.assign(cubin->bytes.begin(), cubin->bytes.end());
@@ -143,19 +143,19 @@ struct KernelJob {
   std::string ptx;
   std::vector<uint8_t> cubin;
 
-  llvm::Error run(llvm::StringRef ptxas);
+  llvm::Error run(llvm::StringRef ptxas, unsigned seconds);
 };
 } // namespace
 
 /// With an empty `ptxas` PTX alone.
-llvm::Error KernelJob::run(llvm::StringRef ptxas) {
+llvm::Error KernelJob::run(llvm::StringRef ptxas, unsigned seconds) {
   if (llvm::Error error = cuda::emitPTX(*module, *architecture).moveInto(ptx))
     return error;
   module.reset();
   context.reset();
   if (ptxas.empty())
     return llvm::Error::success();
-  auto assembled = cuda::assemble(ptx, *architecture, ptxas);
+  auto assembled = cuda::assemble(ptx, *architecture, ptxas, seconds);
   if (!assembled)
     return assembled.takeError();
   cubin = std::move(assembled->bytes);
@@ -187,10 +187,11 @@ static llvm::Expected<std::vector<KernelJob>> translateAll(mlir::ModuleOp module
   return jobs;
 }
 
-static llvm::Error runAll(llvm::MutableArrayRef<KernelJob> jobs, llvm::StringRef ptxas) {
+static llvm::Error runAll(llvm::MutableArrayRef<KernelJob> jobs, llvm::StringRef ptxas,
+                          unsigned seconds) {
   std::vector<std::string> problems(jobs.size());
   auto work = [&](size_t i) {
-    if (llvm::Error error = jobs[i].run(ptxas))
+    if (llvm::Error error = jobs[i].run(ptxas, seconds))
       problems[i] = llvm::toString(std::move(error));
   };
   std::vector<std::thread> threads;
@@ -225,7 +226,7 @@ llvm::Expected<DeviceInput> compileKernels(mlir::ModuleOp module, const CompileO
     return jobs.takeError();
   if (jobs->empty())
     return llvm::createStringError("there are no kernels to compile");
-  if (llvm::Error error = runAll(*jobs, ptxas))
+  if (llvm::Error error = runAll(*jobs, ptxas, options.ptxasSeconds))
     return std::move(error);
   DeviceInput device{"cuda", module, {}};
   for (KernelJob &job : *jobs)

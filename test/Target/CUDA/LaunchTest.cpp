@@ -160,6 +160,22 @@ TEST_F(FakePtxas, FailsWithAMessageAStatusOrASignal) {
       << assembled("kill -9 $$");
 }
 
+TEST_F(FakePtxas, DoesNotEnd) {
+  std::string found;
+  for (const char *script : {"exec sleep 1000", "while :; do :; done"}) {
+    write(script);
+    auto cubin = assemble(".version 8.0\n.visible .entry k(\n.visible .entry l()",
+                          *findArchitecture("sm_90"), path, /*seconds=*/1);
+    EXPECT_EQ(cubin ? "" : llvm::toString(cubin.takeError()),
+              "sm_90:\n" + named() +
+                  " has not ended after 1 seconds with 2 kernels (k, l); give it longer with "
+                  "--ptxas-limit, try another one with --ptxas=PATH, or write PTX alone with "
+                  "--ptxas=none");
+  }
+  // One that takes its time is waited for.
+  EXPECT_EQ(assembled("sleep 0.3\n" + writesCubin), "9 bytes");
+}
+
 TEST_F(FakePtxas, PrintsTooMuch) {
   std::string message = assembled("head -c 1000000 /dev/zero | tr '\\000' x; exit 1");
   EXPECT_LT(message.size(), 5000u);

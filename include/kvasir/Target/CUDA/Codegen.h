@@ -66,10 +66,13 @@ llvm::Expected<std::string> findPtxas(llvm::StringRef path);
 /// Its version: "V13.0.88".
 llvm::Expected<std::string> ptxasVersion(llvm::StringRef ptxas);
 
+/// How long one run of ptxas may take, in seconds: a model's kernels take it some minutes at most.
+inline constexpr unsigned ptxasSeconds = 1800;
+
 /// Runs ptxas. A kernel that spills, or that needs more shared memory than a block can have, is an
-/// error that names it.
+/// error that names it; so is a run of more than `seconds`, which is ended.
 llvm::Expected<Cubin> assemble(llvm::StringRef ptx, const Architecture &architecture,
-                               llvm::StringRef ptxas);
+                               llvm::StringRef ptxas, unsigned seconds = ptxasSeconds);
 
 } // namespace kvasir::cuda
 

@@ -11,6 +11,10 @@
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <chrono>
+#include <csignal>
+#include <thread>
+
 namespace kvasir::cuda {
 
 llvm::Expected<std::string> findPtxas(llvm::StringRef path) {
@@ -122,19 +126,46 @@ static std::string excerpt(llvm::StringRef text) {
   return text.size() <= most ? text.str() : text.take_front(most).str() + " ...";
 }
 
-/// What a program prints; an error if it fails.
+/// The status of a program that has ended (negative: -1 not started, -2 by a signal, with the
+/// `problem`); none where it had to be killed after `seconds`. It is polled: alarms, with which
+/// llvm::sys::Wait waits, are the process's, and several threads wait here.
+static std::optional<int> endOf(llvm::sys::ProcessInfo process, unsigned seconds,
+                                std::string &problem) {
+  using namespace std::chrono;
+  auto end = steady_clock::now() + std::chrono::seconds(seconds);
+  for (milliseconds pause(1);; pause = std::min(2 * pause, milliseconds(20))) {
+    llvm::sys::ProcessInfo state =
+        llvm::sys::Wait(process, /*SecondsToWait=*/0, &problem, nullptr, /*Polling=*/true);
+    if (state.Pid != 0)
+      return state.ReturnCode;
+    if (steady_clock::now() >= end)
+      break;
+    std::this_thread::sleep_for(pause);
+  }
+  kill(process.Pid, SIGKILL);
+  llvm::sys::Wait(process, std::nullopt, &problem);
+  return std::nullopt;
+}
+
+/// What a program prints; an error if it fails. `overdue` is what to say if it does not end.
 static llvm::Expected<std::string> execute(llvm::ArrayRef<llvm::StringRef> arguments,
-                                           const TemporaryFile &messages) {
+                                           const TemporaryFile &messages, unsigned seconds,
+                                           const llvm::Twine &overdue) {
   std::optional<llvm::StringRef> redirects[] = {llvm::StringRef(""), messages.path.str(),
                                                 messages.path.str()};
   std::string problem;
-  int status = llvm::sys::ExecuteAndWait(arguments.front(), arguments, std::nullopt, redirects, 0,
-                                         0, &problem);
+  bool failed = false;
+  llvm::sys::ProcessInfo process = llvm::sys::ExecuteNoWait(
+      arguments.front(), arguments, std::nullopt, redirects, 0, &problem, &failed);
+  std::optional<int> status = failed ? -1 : endOf(process, seconds, problem);
+  if (!status)
+    return llvm::createStringError("'" + arguments.front().str() + "' has not ended after " +
+                                   std::to_string(seconds) + " seconds" + overdue.str());
   std::string text = contentsOf(messages.path);
-  if (status == 0)
+  if (*status == 0)
     return text;
-  std::string why = "exit status " + std::to_string(status);
-  if (status < 0 && !problem.empty())
+  std::string why = "exit status " + std::to_string(*status);
+  if (*status < 0 && !problem.empty())
     why = problem; // it was not started, or ended by a signal
   return llvm::createStringError("'" + arguments.front().str() + "' failed (" + why +
                                  "): " + excerpt(text));
@@ -144,7 +175,9 @@ llvm::Expected<std::string> ptxasVersion(llvm::StringRef ptxas) {
   TemporaryFile messages;
   if (llvm::Error error = messages.create("txt"))
     return std::move(error);
-  auto text = execute({ptxas, "--version"}, messages);
+  constexpr unsigned seconds = 60;
+  auto text = execute({ptxas, "--version"}, messages, seconds,
+                      ", asked for its version; expected NVIDIA's ptxas");
   if (!text)
     return text.takeError();
   // "Cuda compilation tools, release 13.0, V13.0.88"
@@ -156,9 +189,26 @@ llvm::Expected<std::string> ptxasVersion(llvm::StringRef ptxas) {
   return version.str();
 }
 
+/// The kernels of a PTX module, for messages: "3 kernels (a, b, ...)".
+static std::string kernelsIn(llvm::StringRef ptx) {
+  constexpr llvm::StringLiteral entry(".entry ");
+  constexpr size_t most = 4;
+  std::string names;
+  size_t count = 0;
+  for (size_t at = ptx.find(entry); at != ptx.npos; at = ptx.find(entry, at + 1)) {
+    llvm::StringRef name =
+        ptx.substr(at + entry.size()).take_until([](char c) { return c == '(' || c == '\n'; });
+    if (count < most)
+      names += (count ? ", " : "") + name.str();
+    ++count;
+  }
+  return std::to_string(count) + (count == 1 ? " kernel (" : " kernels (") + names +
+         (count > most ? ", ...)" : ")");
+}
+
 /// One run of ptxas; what it says of kernels is not judged.
 static llvm::Expected<Cubin> runPtxas(llvm::StringRef ptx, const Architecture &architecture,
-                                      llvm::StringRef ptxas) {
+                                      llvm::StringRef ptxas, unsigned seconds) {
   TemporaryFile source, object, messages;
   for (auto [file, suffix] : {std::pair(&source, "ptx"), {&object, "cubin"}, {&messages, "txt"}})
     if (llvm::Error error = file->create(suffix))
@@ -175,7 +225,10 @@ static llvm::Expected<Cubin> runPtxas(llvm::StringRef ptx, const Architecture &a
   }
   std::string target = "--gpu-name=" + architecture.name;
   auto text = execute({ptxas, "-v", "-O3", "--fmad=false", target, source.path, "-o", object.path},
-                      messages);
+                      messages, seconds,
+                      " with " + kernelsIn(ptx) +
+                          "; give it longer with --ptxas-limit, try another one with --ptxas=PATH, "
+                          "or write PTX alone with --ptxas=none");
   if (!text)
     return llvm::joinErrors(llvm::createStringError(architecture.name + ":"), text.takeError());
   Cubin cubin;
@@ -190,11 +243,11 @@ static llvm::Expected<Cubin> runPtxas(llvm::StringRef ptx, const Architecture &a
 }
 
 llvm::Expected<Cubin> assemble(llvm::StringRef ptx, const Architecture &architecture,
-                               llvm::StringRef ptxas) {
+                               llvm::StringRef ptxas, unsigned seconds) {
   std::string text = ptx.str();
-  auto cubin = runPtxas(text, architecture, ptxas);
+  auto cubin = runPtxas(text, architecture, ptxas, seconds);
   if (cubin && giveRegisters(text, cubin->kernels))
-    cubin = runPtxas(text, architecture, ptxas);
+    cubin = runPtxas(text, architecture, ptxas, seconds);
   if (!cubin)
     return cubin.takeError();
   if (llvm::Error error = checkResources(cubin->kernels, architecture))
