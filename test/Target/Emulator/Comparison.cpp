@@ -86,6 +86,12 @@ static std::array<unsigned, 3> three(mlir::Operation *op, llvm::StringRef name) 
   return values;
 }
 
+static std::set<std::string> &texts() {
+  static std::set<std::string> all;
+  return all;
+}
+const std::set<std::string> &kvasir::test::translatedTexts() { return texts(); }
+
 PTX::PTX(const std::string &source, int64_t mostBlocks) : mostBlocks(mostBlocks) {
   mlir::DialectRegistry registry;
   registerCUDA(registry);
@@ -113,10 +119,12 @@ PTX::PTX(const std::string &source, int64_t mostBlocks) : mostBlocks(mostBlocks)
   llvm::LLVMContext llvmContext;
   auto translated = cuda::translateKernels(kernelsOf(), llvmContext, architecture);
   auto emitted = translated ? cuda::emitPTX(**translated, architecture) : translated.takeError();
-  if (emitted)
+  if (emitted) {
     text = std::move(*emitted);
-  else
+    texts().insert(source);
+  } else {
     failure = "no PTX: " + llvm::toString(emitted.takeError());
+  }
 }
 
 Launch PTX::launch(const std::string &kernel, const kvasir_step_args *args) const {
