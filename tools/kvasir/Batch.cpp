@@ -1,6 +1,7 @@
 // kvasir run --jsonl: requests from standard input, results as they finish. Lines are read while
 // others decode, and not much faster than they are worked off: input may be longer than memory.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#include "Cost.h"
 #include "LineReader.h"
 #include "RequestLine.h"
 
@@ -14,7 +15,6 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 constexpr size_t mostLineBytes = size_t(16) << 20;
-constexpr int defaultRequests = 16; ///< what a decode program of the CPU takes in one step
 constexpr int waitMilliseconds = 100;
 
 struct Job {
@@ -59,12 +59,23 @@ private:
 
 } // namespace
 
+/// Requests that decode at once if nobody says how many: what the largest program for few tokens
+/// takes in one step, since more would be a step of the program for prompts. Kernels of GPUs for
+/// more than a few tokens take 32 at a time, in any program.
+static int defaultRequests(const kvasir_model *model) {
+  TargetPrograms target = programsOf(model);
+  uint32_t most = target.device ? 32 : 0;
+  for (size_t i = 0; i < sizeOf(target.programs); ++i)
+    most = std::max(most, target.program(i).max_tokens());
+  constexpr uint32_t withoutOne = 16;
+  return int(std::min<uint32_t>(most ? most : withoutOne, uint32_t(infoOf(model).max_requests)));
+}
+
 void Batch::createEngine() {
   kvasir_engine_options engineOptions;
   kvasir_engine_options_init(&engineOptions);
   engineOptions.threads = options.threads;
-  engineOptions.max_requests =
-      options.maxRequests ? options.maxRequests : std::min(defaultRequests, info.max_requests);
+  engineOptions.max_requests = options.maxRequests ? options.maxRequests : defaultRequests(model);
   engineOptions.max_step_tokens = options.stepTokens;
   engineOptions.kv_bytes = options.kvBytes;
   engineOptions.shared_weights = options.sharedWeights;
@@ -194,6 +205,7 @@ void Batch::printSummary(double seconds) const {
   std::string line = format("%zu request%s", finished + failed, finished + failed == 1 ? "" : "s");
   if (failed)
     line += format(", %zu of them failed", failed);
+  line += format(", up to %zu at once", window / 2);
   std::fprintf(stderr, "%s: %s\n", line.c_str(), totals.describe(model, seconds).c_str());
 }
 

@@ -142,7 +142,8 @@ static void addLimits(CLI::App *sub, RunOptions &options) {
   addThreads(sub, options.threads);
   addSharedWeights(sub, options.sharedWeights);
   sub->add_option("--max-requests", options.maxRequests,
-                  "Prompts decoded at once; 0: as many as there are, with --jsonl 16")
+                  "Prompts decoded at once; 0: as many as there are, with --jsonl as many as the "
+                  "program for few tokens takes in a step (CPUs: 16), on GPUs 32 or more")
       ->check(wholeNumber(0));
   sub->add_option("--step-tokens", options.stepTokens,
                   "Tokens in one step, prompts are chunked to it; 0: 256")
