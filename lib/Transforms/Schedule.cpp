@@ -1,6 +1,6 @@
 // Turns the step function into phases and programs: what runs between two barriers, in which
-// buffers, at what cost. Division into phases is in SchedulePhases.cpp.
-// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// buffers, at what cost. Division into phases is in SchedulePhases.cpp, what GPUs want of the step
+// in ScheduleBlocks.cpp. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "SchedulePhases.h"
 
 #include "dialects/KV/KV.h"
@@ -9,14 +9,12 @@
 #include "dialects/Step/Stored.h"
 #include "dialects/Step/Sums.h"
 #include "dialects/Step/TokenTile.h"
-#include "kvasir-c/abi.h"
 #include "kvasir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/Support/MathExtras.h"
 
 #include <limits>
 #include <set>
@@ -408,7 +406,7 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
     if (naive) {
       addProgram(phases, step, "naive", ProgramKind::naive, 0);
     } else if (blocks) {
-      addChoice(step);
+      addChoice(step, getOperation());
       addProgramsForBlocks(phases, step);
     } else {
       addProgram(phases, step, "decode", ProgramKind::decode, decodeTokens);
@@ -420,7 +418,7 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
   /// Programs for up to so many tokens each: linear layers have forms for few tokens, many, and
   /// prompts, and contexts are divided up to a number that depends on their length.
   void addProgramsForBlocks(PhaseBuilder &phases, func::FuncOp step) {
-    func::FuncOp split = splitContexts(step);
+    func::FuncOp split = splitContexts(step, getOperation());
     int64_t mostSplit = split ? splitTokens(split) : 0;
     std::set<int64_t> bounds = {step::fewTokens, step::manyTokens};
     if (split)
@@ -437,83 +435,6 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
     }
     if (split)
       split.erase();
-  }
-
-  int64_t ofModel(StringRef name) {
-    auto model = getOperation()->getAttrOfType<DictionaryAttr>("llm.model");
-    auto value = model ? model.getAs<IntegerAttr>(name) : nullptr;
-    return value && value.getType().isInteger(64) ? value.getInt() : 0;
-  }
-
-  /// Makes the greedy choice the second result of the step: of the vocabulary, which can be less
-  /// than the rows of the matrix that makes the logits.
-  void addChoice(func::FuncOp step) {
-    Operation *end = step.getBody().front().getTerminator();
-    Value logits = end->getOperand(0);
-    int64_t features = cast<RankedTensorType>(logits.getType()).getDimSize(1);
-    int64_t vocabulary = ofModel("vocab_size");
-    OpBuilder builder(end);
-    auto ids = RankedTensorType::get({ShapedType::kDynamic}, builder.getI32Type());
-    auto choice = llm::ArgmaxOp::create(builder, logits.getLoc(), ids, logits,
-                                        vocabulary > 0 ? std::min(vocabulary, features) : features);
-    end->insertOperands(1, choice.getResult());
-    step.setFunctionType(builder.getFunctionType(step.getArgumentTypes(), {logits.getType(), ids}));
-  }
-
-  /// Partitions of 512 keys of which a token can see any.
-  int64_t partitionsOf(kv::PagedType cache) {
-    constexpr int64_t keys = KVASIR_PARTITION_TOKENS;
-    int64_t most = llvm::divideCeil(ofModel("max_context"), keys);
-    if (int64_t window = cache.getWindow())
-      most = std::min<int64_t>(most, llvm::divideCeil(window - 1, keys) + 1);
-    return most;
-  }
-
-  /// A copy of the step in which blocks share the context of a token, each with partitions of its
-  /// own: for steps that have too few tokens to give all blocks work. Null if no context is longer
-  /// than a partition, or the model does not say how long it is.
-  func::FuncOp splitContexts(func::FuncOp step) {
-    OpBuilder builder(step->getContext());
-    builder.setInsertionPointAfter(step); // phases stand before it
-    auto split = cast<func::FuncOp>(builder.clone(*step));
-    bool any = false;
-    split.walk([&](kv::AttendOp attend) {
-      auto cache = cast<kv::PagedType>(attend.getCache().getType());
-      int64_t heads = attend.getHeads(), partitions = partitionsOf(cache);
-      int64_t columns = heads * (cache.getHeadSize() + 2);
-      if (partitions < 2 || columns > std::numeric_limits<int32_t>::max() / partitions)
-        return;
-      builder.setInsertionPoint(attend);
-      auto integer = [&](int64_t value) { return builder.getI64IntegerAttr(value); };
-      auto parts = kv::AttendPartitionsOp::create(
-          builder, attend.getLoc(),
-          RankedTensorType::get({ShapedType::kDynamic, columns * partitions}, builder.getF32Type()),
-          attend.getCache(), attend.getQ(), integer(heads), integer(partitions),
-          attend.getScaleAttr());
-      auto merge = kv::MergePartitionsOp::create(builder, attend.getLoc(), attend.getType(), parts,
-                                                 split.getArgument(1), integer(heads),
-                                                 integer(partitions), integer(cache.getWindow()));
-      attend.replaceAllUsesWith(merge.getResult());
-      attend.erase();
-      any = true;
-    });
-    if (any)
-      return split;
-    split.erase();
-    return nullptr;
-  }
-
-  /// Tokens for which contexts are split: as many as one tile of a linear layer has, and fewer
-  /// where what the partitions leave for a token is large.
-  int64_t splitTokens(func::FuncOp split) {
-    constexpr int64_t mostBytes = int64_t(256) << 20;
-    int64_t tokens = 32;
-    split.walk([&](kv::AttendPartitionsOp parts) {
-      int64_t bytes = cast<RankedTensorType>(parts.getType()).getDimSize(1) * sizeof(float);
-      while (tokens > 1 && tokens * bytes > mostBytes)
-        tokens /= 2;
-    });
-    return tokens;
   }
 
   /// A value that nobody reads has no buffer.

@@ -45,6 +45,20 @@ llvm::LogicalResult checkStep(mlir::func::FuncOp step);
 
 llvm::SmallVector<PhaseDraft> draftPhases(mlir::func::FuncOp step, ProgramKind kind);
 
+//--- for GPUs (ScheduleBlocks.cpp)
+
+/// Makes the greedy choice the second result of the step.
+void addChoice(mlir::func::FuncOp step, mlir::ModuleOp module);
+
+/// A copy of the step in which blocks share the context of a token, each with partitions of its
+/// own: for steps that have too few tokens to give all blocks work. Null if no context is longer
+/// than a partition, or the model does not say how long it is.
+mlir::func::FuncOp splitContexts(mlir::func::FuncOp step, mlir::ModuleOp module);
+
+/// Tokens for which such a copy is: as many as one tile of a linear layer has, and fewer where what
+/// the partitions leave for a token is large.
+int64_t splitTokens(mlir::func::FuncOp split);
+
 } // namespace kvasir
 
 #endif // KVASIR_LIB_TRANSFORMS_SCHEDULEPHASES_H

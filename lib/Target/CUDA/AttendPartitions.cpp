@@ -323,6 +323,6 @@ void MergeEmitter::emit(const AttendItem &item, int64_t rows) {
 
 void cuda::mergePartitions(KernelEmitter &e, const Attention &op, const AttendItem &item,
                            int64_t rows, Value partitions, Value shared) {
-  Value before = countBlock(e, countOf(e, op, item, rows), shared);
+  Value before = countBlock(e, countOf(e, op, item, rows), e.c(1), shared);
   e.when(e.equal(before, e.sub(partitions, e.c(1))), [&] { MergeEmitter(e, op).emit(item, rows); });
 }

@@ -2,6 +2,7 @@
 // large GPU: each block has one of the 8 shares, and the last one to be done adds all 8.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Linear.h"
+#include "Meeting.h"
 
 #include "dialects/Step/Sums.h"
 
@@ -13,23 +14,16 @@ using namespace kvasir::cuda;
 constexpr int64_t counterWords = 16;
 static_assert(step::SharedSums::units(step::manyTokens) <= counterWords * 8);
 
-static Value argumentOf(step::PhaseOp phase, llvm::function_ref<bool(BlockArgument)> is) {
-  for (BlockArgument argument : phase.getBody().front().getArguments())
-    if (is(argument))
-      return argument;
-  return {};
-}
-
-/// The buffer for sums of shares: the one that no op of the phase reads or writes.
 static Value sumsOf(step::PhaseOp phase) {
-  return argumentOf(phase, [](BlockArgument argument) {
-    return isa<step::BufferType>(argument.getType()) && argument.use_empty();
-  });
+  SmallVector<Value> buffers = meetingBuffers(phase);
+  return buffers.empty() ? Value() : buffers.front();
 }
 
 static Value counterOf(step::PhaseOp phase) {
-  return argumentOf(
-      phase, [](BlockArgument argument) { return isa<step::CounterType>(argument.getType()); });
+  for (BlockArgument argument : phase.getBody().front().getArguments())
+    if (isa<step::CounterType>(argument.getType()))
+      return argument;
+  return {};
 }
 
 /// No share may be empty.
@@ -90,26 +84,13 @@ void LinearEmitter::loadShares(const Wide &wide, Value sums) {
   });
 }
 
-/// Counts this block's share; whether it was the last of its unit. What the block has written is
-/// seen by whoever counts after it, and what those before it wrote is seen by this block: by PTX's
-/// memory model, fences of thread 0 with the block's barriers around them.
+/// Counts this block's share; whether it was the last of its unit.
 Value LinearEmitter::isLast(const Wide &wide, Value unit) {
-  constexpr llvm::StringLiteral device("device");
-  e.barrier();
-  e.when(e.equal(e.thread, e.c(0)), [&] {
-    Value word = e.mul(e.andBits(unit, counterWords - 1), e.c(4));
-    Value shift = e.shiftLeft(e.div(unit, e.c(counterWords)), 2);
-    Value one = arith::ShLIOp::create(e.b, e.c(1), shift);
-    LLVM::FenceOp::create(e.b, LLVM::AtomicOrdering::acq_rel, device);
-    Value before = LLVM::AtomicRMWOp::create(e.b, LLVM::AtomicBinOp::add,
-                                             e.at(e.operand(counterOf(e.phase)), word), one,
-                                             LLVM::AtomicOrdering::monotonic, device);
-    LLVM::FenceOp::create(e.b, LLVM::AtomicOrdering::acq_rel, device);
-    before = e.andBits(arith::ShRUIOp::create(e.b, before, shift), 15);
-    e.store(before, wide.flag);
-  });
-  e.barrier();
-  return e.equal(e.load(e.i32(), wide.flag), e.c(blockWarps - 1));
+  Value word = e.mul(e.andBits(unit, counterWords - 1), e.c(4));
+  Value shift = e.shiftLeft(e.div(unit, e.c(counterWords)), 2);
+  Value one = arith::ShLIOp::create(e.b, e.c(1), shift);
+  Value before = countBlock(e, e.at(e.operand(counterOf(e.phase)), word), one, wide.flag);
+  return e.equal(e.andBits(arith::ShRUIOp::create(e.b, before, shift), 15), e.c(blockWarps - 1));
 }
 
 /// Hands on the sums of the item's share, which are the block's totals. Where all shares of the

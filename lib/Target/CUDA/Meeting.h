@@ -18,17 +18,17 @@ inline llvm::SmallVector<Value> meetingBuffers(step::PhaseOp phase) {
   return buffers;
 }
 
-/// Adds 1 to the count at `word` when all threads have come by, and hands every thread what was
-/// there before, by way of `shared`. What blocks have stored that counted before this one is seen
-/// by all threads of this one: by PTX's memory model, fences of thread 0 with the block's barriers
-/// around them.
-inline Value countBlock(KernelEmitter &e, Value word, Value shared) {
+/// Adds `one` to the word of counts at `word` when all threads have come by, and hands every thread
+/// what was there before, by way of `shared`. What blocks have stored that counted before this one
+/// is seen by all threads of this one: by PTX's memory model, fences of thread 0 with the block's
+/// barriers around them.
+inline Value countBlock(KernelEmitter &e, Value word, Value one, Value shared) {
   constexpr llvm::StringLiteral device("device");
   constexpr auto order = mlir::LLVM::AtomicOrdering::acq_rel;
   e.barrier();
   e.when(e.equal(e.thread, e.c(0)), [&] {
     mlir::LLVM::FenceOp::create(e.b, order, device);
-    Value before = mlir::LLVM::AtomicRMWOp::create(e.b, mlir::LLVM::AtomicBinOp::add, word, e.c(1),
+    Value before = mlir::LLVM::AtomicRMWOp::create(e.b, mlir::LLVM::AtomicBinOp::add, word, one,
                                                    mlir::LLVM::AtomicOrdering::monotonic, device);
     mlir::LLVM::FenceOp::create(e.b, order, device);
     e.store(before, shared);
