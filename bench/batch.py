@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sass
 
 MULTIPROCESSORS, CLOCK, MEMORY = 132, 1.7e9, 4.8e12
-SHARES, MANY_OUTPUTS, SUMS = 8, 256, 16 << 20  # LinearWide.cpp, dialects/Step/Sums.h
+SHARES, MANY_OUTPUTS, SUMS, FEW = 8, 256, 16 << 20, 2  # LinearWide.cpp, dialects/Step/Sums.h and TokenTile.h
 KERNELS_OF_LAYER, OTHER_KERNELS = 8, 3  # norm, q/k/v, append, attention, output, norm, gate/up, down; norm, logits, choice
 
 
@@ -46,14 +46,15 @@ def few(outputs, pair, tokens):
 
 
 def many(outputs, pair, tokens, tile):
-    """Items of 256 rows of weights and a tile of tokens, or of a share of K of them: LinearSplit.cpp."""
+    """Items of 256 rows of weights and a tile of tokens, or of a share of K of them: LinearSplit.cpp. A tile of up to 8
+    tokens has one column."""
     bands = sum(math.ceil(n / (MANY_OUTPUTS // 2 if pair else MANY_OUTPUTS)) for n in (outputs[:1] if pair else outputs))
     units = bands * math.ceil(tokens / tile)
     most = SUMS // SHARES // (MANY_OUTPUTS * tile * 4)
     grid = min(MULTIPROCESSORS, units * SHARES)
     divided = (sum(outputs) <= MANY_OUTPUTS * most and units <= most
                and math.ceil(SHARES * units / grid) < SHARES * math.ceil(units / grid))
-    return units * SHARES if divided else units, tile, divided
+    return units * SHARES if divided else units, 8 if tokens <= 8 else tile, divided
 
 
 def main():
@@ -67,10 +68,11 @@ def main():
     parser.add_argument("--cuobjdump", default="cuobjdump")
     options = parser.parse_args()
     model, tokens = MODELS[options.model], options.tokens
-    tile = 8 if tokens <= 8 else 64 if tokens > 32 and options.kind in ("bf16", "f16") else 32
+    tile = 8 if tokens <= FEW else 64 if tokens > 32 and options.kind in ("bf16", "f16") else 32
     tiles_of_tokens = math.ceil(tokens / tile)
     bits = sass.KINDS[options.kind][0]
-    loops = {pair: sass.measure(options, options.kind, 4096, 4096, "sm_90", pair, tile) for pair in (False, True)}
+    loops = {pair: sass.measure(options, options.kind, 4096, 4096, "sm_90", pair, tile,
+                                1 if FEW < tokens <= 8 else None) for pair in (False, True)}
     print("| phase | items | of the grid | memory MB | cache MB | instructions per tile | memory us | cache us "
           "| issue us | shared us | of bandwidth |")
     print("|---|---|---|---|---|---|---|---|---|---|---|")
@@ -80,7 +82,7 @@ def main():
         count, read, divided = few(outputs, pair, tokens) if tile == 8 else many(outputs, pair, tokens, tile)
         weights = sum(outputs) * k * bits / 8
         inputs = count / (SHARES if divided else 1) * read * k * loop.input_bytes
-        parts = 2 * count * MANY_OUTPUTS * tile * 4 if divided else 0
+        parts = 2 * count * MANY_OUTPUTS * min(tokens, tile) * 4 if divided else 0
         moved = weights * tiles_of_tokens + inputs + parts
         grid = MULTIPROCESSORS * loop.blocks
         full = count / (math.ceil(count / grid) * grid)

@@ -77,7 +77,7 @@ def instructions(cubin, cuobjdump, kernel="p"):
     return [(int(address, 16), line) for address, line in found]
 
 
-def inner_loops(code):
+def inner_loops(code, most=True):
     index = {address: i for i, (address, _) in enumerate(code)}
     loops = []
     for i, (address, line) in enumerate(code):
@@ -85,7 +85,26 @@ def inner_loops(code):
         if target and int(target[1], 16) < address and int(target[1], 16) in index:
             loops.append((index[int(target[1], 16)], i + 1))
     inner = [a for a in loops if not any(a != b and a[0] <= b[0] and b[1] <= a[1] for b in loops)]
-    return [[line for _, line in code[first:last]] for first, last in inner]
+    return [way_through(code[first:last], most) for first, last in inner]
+
+
+def way_through(loop, most):
+    """The way through a loop with most (fewest) matrix instructions, and of these the one with most instructions."""
+    index = {address: i for i, (address, _) in enumerate(loop)}
+    best = [(0, 0, None)] * (len(loop) + 1)  # products, instructions and the next one, from each on
+    for i in reversed(range(len(loop))):
+        line = loop[i][1]
+        ways = [i + 1]
+        target = re.search(r"\bBRA(?:\.\w+)* .*?(0x[0-9a-f]+)", line)
+        if target and index.get(int(target[1], 16), -1) > i:
+            ways = [index[int(target[1], 16)]] + ([i + 1] if line.startswith("@") else [])
+        way = max(ways, key=lambda way: (best[way][0] * (1 if most else -1), best[way][1]))
+        best[i] = (best[way][0] + ("HMMA" in line), best[way][1] + 1, way)
+    lines, i = [], 0
+    while i is not None and i < len(loop):
+        lines.append(loop[i][1])
+        i = best[i][2]
+    return lines
 
 
 def attention(options):
@@ -125,20 +144,20 @@ class Loop:
     shared: float  # bytes read from and written to shared memory for a tile
 
 
-def measure(options, kind, n, k, arch, pair=False, tile=8):
-    """The loop with products, the inner one."""
+def measure(options, kind, n, k, arch, pair=False, tile=8, columns=None):
+    """The loop with products, the inner one: with as many columns of 8 tokens as `tile` has, or with one."""
     with tempfile.TemporaryDirectory() as folder:
         source, cubin = Path(folder, "phase.mlir"), Path(folder, "phase.cubin")
         source.write_text(phase(kind, n, k, pair, tile))
         table = run(options.compiler, source, "--from", "schedule", "--target", f"cuda:{arch}", "--emit", "cubin", "-o",
                     cubin).stdout
-        loops = inner_loops(instructions(cubin, options.cuobjdump))
+        loops = inner_loops(instructions(cubin, options.cuobjdump), columns is None)
     count = lambda loop: sum("HMMA" in line for line in loop)
     loop = max(loops, key=count)
     products = KINDS[kind][1]
     if tile > 8 and products == 4:  # two tiles share the sums of inputs that minima want
         products = 3
-    tiles = count(loop) / products / (tile / 8)
+    tiles = count(loop) / products / (columns or tile // 8)
     row = re.search(r"^p\s+(\d+)\s+\d+\s+(\d+)", table, re.M)
     pending = int(re.search(r"DEPBAR\.LE SB0, 0x([0-9a-f]+)", "\n".join(loop))[1], 16)
     access = r"^(?!@!PT).*\b(?:LDS|STS|LDGSTS)\b(?:\.[A-Z]\w*)*(?:\.(64|128))?"

@@ -17,6 +17,10 @@ constexpr llvm::StringLiteral tokenTileAttribute("step.token_tile");
 
 constexpr int64_t fewTokens = 8, manyTokens = 32, promptTokens = 64;
 
+/// Most tokens of a step for which `fewTokens` reads least: from 3 on each block's inputs are as
+/// many bytes as weights of 4 bits.
+constexpr int64_t fewSteps = 2;
+
 } // namespace kvasir::step
 
 #endif // KVASIR_DIALECTS_STEP_TOKENTILE_H

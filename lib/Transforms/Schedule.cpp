@@ -420,14 +420,14 @@ struct SchedulePass : kvasir::impl::SchedulePassBase<SchedulePass> {
   void addProgramsForBlocks(PhaseBuilder &phases, func::FuncOp step) {
     func::FuncOp split = splitContexts(step, getOperation());
     int64_t mostSplit = split ? splitTokens(split) : 0;
-    std::set<int64_t> bounds = {step::fewTokens, step::manyTokens};
+    std::set<int64_t> bounds = {step::fewSteps, step::manyTokens};
     if (split)
       bounds.insert(mostSplit);
     bounds.insert(std::numeric_limits<int64_t>::max());
     for (int64_t most : bounds) {
       bool last = most == *bounds.rbegin();
       std::string name = last ? "prefill" : "decode" + std::to_string(most);
-      int64_t tile = most <= step::fewTokens    ? step::fewTokens
+      int64_t tile = most <= step::fewSteps     ? step::fewTokens
                      : most <= step::manyTokens ? step::manyTokens
                                                 : step::promptTokens;
       addProgram(phases, most <= mostSplit ? split : step, name, ProgramKind::prefill,

@@ -33,7 +33,7 @@
 // CHECK: step.run @panels_64x64(
 // CHECK: step.chosen
 
-// CHECK-LABEL: step.program @decode8 max_tokens 8
+// CHECK-LABEL: step.program @decode2 max_tokens 2
 // CHECK: %[[X:.*]] = step.buffer "b0"
 // CHECK: %[[COUNTS0:.*]] = step.buffer "counts" slot 1 : !step.buffer<tokens, 4>
 // CHECK: %[[COUNTS1:.*]] = step.buffer "counts" slot 2 : !step.buffer<tokens, 4>
@@ -53,7 +53,7 @@
 
 // Contexts of one partition are not split.
 // SHORT-NOT: partitions
-// SHORT: step.program @decode8 max_tokens 8
+// SHORT: step.program @decode2 max_tokens 2
 // SHORT: step.chosen
 // SHORT: step.program @decode32 max_tokens 32
 // SHORT: step.program @prefill max_tokens 0

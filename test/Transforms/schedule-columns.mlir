@@ -8,7 +8,7 @@
 // CHECK-LABEL: step.phase @panels_96x256 kind
 // CHECK-NEXT: ^bb0(%{{.*}}: !step.buffer<tokens, 256>, %{{.*}}: !llm.weight<96x256xbf16>, %{{.*}}: !step.buffer<tokens, 96>):
 // CHECK: llm.linear %{{.*}}, [%{{.*}}] {step.token_tile = 8 : i64}
-// CHECK-LABEL: step.program @decode8 max_tokens 8
+// CHECK-LABEL: step.program @decode2 max_tokens 2
 // CHECK: step.run @panels_96x256(
 // CHECK: step.run @panels_256x96(
 

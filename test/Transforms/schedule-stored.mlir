@@ -20,7 +20,7 @@
 // CHECK-LABEL: step.phase @rows_rms_norm_1
 // CHECK: step.write %{{.*}}, %{{.*}} : tensor<?x64xf32>
 // CHECK-NOT: step.stored
-// CHECK: step.program @decode8
+// CHECK: step.program @decode2
 
 // CODES-LABEL: step.phase @rows_rms_norm
 // CODES: step.write %{{.*}}, %{{.*}} {step.interleaved, step.stored = bf16}

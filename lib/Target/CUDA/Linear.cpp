@@ -195,7 +195,7 @@ void LinearEmitter::emitItems(const Plan &plan, Value firstToken, Value copyFirs
     WeightStream::State now(values.take_front(WeightStream::stateSize));
     SmallVector<Value> inputs(values.drop_front(WeightStream::stateSize));
     SmallVector<Value> sums = emitShare(plan, stream, x, inputs, now);
-    scaleRows(sums, scales, 1);
+    scaleRows(sums, scales);
     e.barrier(); // whoever still reads the partial sums before
     storeSums(plan, sums);
     e.barrier();
@@ -344,11 +344,10 @@ SmallVector<RowPair> LinearEmitter::rowScales(const Plan &plan, Value band) {
   return scales;
 }
 
-/// Sums: [result][column][4].
-void LinearEmitter::scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> scales,
-                              int64_t columns) {
+/// Sums: [column of tokens][result or tile row][4].
+void LinearEmitter::scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> scales) {
   for (auto [i, sum] : llvm::enumerate(sums))
-    if (const RowPair &scale = scales[i / (4 * columns)]; scale[0])
+    if (const RowPair &scale = scales[i / 4 % scales.size()]; scale[0])
       sum = e.fmul(sum, scale[i % 4 / 2]);
 }
 

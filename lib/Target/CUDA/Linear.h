@@ -97,7 +97,7 @@ private:
   /// That `loadInputs` makes: 8 of f32, or 4 words of two that are stored rounded.
   int64_t inputValues() const { return stored.type.isF32() ? 8 : 4; }
   SmallVector<RowPair> rowScales(const Plan &plan, Value band);
-  void scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> scales, int64_t columns);
+  void scaleRows(MutableArrayRef<Value> sums, ArrayRef<RowPair> scales);
   void emitOutput(const LinearGroup &group, ArrayRef<Value> sums, Value output, Value token);
 
   //--- steps of many tokens (LinearWide.cpp): a warp has two tile rows, a block 256 rows of weights
@@ -133,6 +133,11 @@ private:
     Value share, shareEnd; ///< of K
     Value unit;            ///< number of (band, tile of tokens), over all groups
   };
+  /// What there is of an item.
+  struct Present {
+    Value warp;   ///< whether the warp has outputs; null: yes
+    Value tokens; ///< of the tile
+  };
   /// Of copies: the item and what is copied next of it, and the slot that it is copied to, which is
   /// the one before the slot to read.
   struct Ahead {
@@ -153,14 +158,19 @@ private:
   Slice sliceOf(const Wide &wide, Value item);
   Value bandOf(const Wide &wide, Value band, int64_t row);
   Value isPresent(const Wide &wide, Value band);
+  Value tokensOf(const Wide &wide, Value tokenTile);
   Items emitManyTokens();
   void emitWide(const Wide &wide, Value started);
   void emitWideItem(const Wide &wide, Value index, Ahead &ahead);
-  SmallVector<Value> emitWideStages(const Wide &wide, Value present, ValueRange values);
-  void multiplyStage(const Wide &wide, Value present, Value slot, int64_t first,
+  SmallVector<Value> emitWideStages(const Wide &wide, Present present, ValueRange values);
+  using Products = llvm::function_ref<void(MutableArrayRef<Chains>)>;
+  void chooseProducts(Value condition, MutableArrayRef<Chains> chains, Products yes, Products no);
+  void multiplyStage(const Wide &wide, Present present, Value slot, int64_t first,
                      MutableArrayRef<Chains> chains);
   void multiply(const Wide &wide, Value slot, int64_t first, int64_t tile,
                 MutableArrayRef<Chains> chains);
+  void multiplyColumn(const Wide &wide, ArrayRef<DecodedTile> tiles, Value place,
+                      MutableArrayRef<Chains> chains);
   void eachTotal(const Wide &wide, llvm::function_ref<Value(size_t, Value)> body);
   void emitWideEpilogue(const Wide &wide, const WideItem &item);
 
@@ -180,9 +190,9 @@ private:
   bool canDivide();
   Value dividesK();
   Value addShares(const Wide &wide, const WideItem &item);
-  void eachQuad(const Wide &wide, llvm::function_ref<void(Value, Value)> body);
-  void storeShare(const Wide &wide, Value sums, Value share);
-  void loadShares(const Wide &wide, Value sums);
+  void eachQuad(const Wide &wide, Value tokens, llvm::function_ref<void(Value, Value)> body);
+  void storeShare(const Wide &wide, Value tokens, Value sums, Value share);
+  void loadShares(const Wide &wide, Value tokens, Value sums);
   Value isLast(const Wide &wide, Value unit);
 
   int64_t resultBytes() const { return blockWarps * mmaTokens * tokenStride * 4; }

@@ -45,29 +45,29 @@ Value LinearEmitter::dividesK() {
   return arith::AndIOp::create(e.b, counted, shorter);
 }
 
-/// Runs `body(place, offset)` for each 4 neighbouring rows of the warp's totals: where they lie in
-/// shared memory, and in the sums of a share. A lane has the same ones each time.
-void LinearEmitter::eachQuad(const Wide &wide, llvm::function_ref<void(Value, Value)> body) {
+/// Runs `body(place, offset)` for each 4 neighbouring rows of the warp's totals of `tokens` tokens:
+/// where they lie in shared memory, and in the sums of a share. A lane has the same ones each time.
+void LinearEmitter::eachQuad(const Wide &wide, Value tokens,
+                             llvm::function_ref<void(Value, Value)> body) {
   constexpr int64_t quads = wideRows * Mma16::rows / 4;
-  int64_t count = wide.tokens() * quads;
-  Value before = e.mul(e.warp, e.c(count * 16));
-  e.loop(e.lane, e.c(count), warpLanes, [&](Value i) {
+  Value before = e.mul(e.warp, e.c(wide.tokens() * quads * 16));
+  e.loop(e.lane, e.mul(tokens, e.c(quads)), warpLanes, [&](Value i) {
     Value token = e.div(i, e.c(quads)), quad = e.andBits(i, quads - 1);
     Value place = e.add(e.mul(token, e.c(wideStride * 4)), e.shiftLeft(quad, 4));
     body(e.at(wide.totals, place), e.add(before, e.shiftLeft(i, 4)));
   });
 }
 
-void LinearEmitter::storeShare(const Wide &wide, Value sums, Value share) {
+void LinearEmitter::storeShare(const Wide &wide, Value tokens, Value sums, Value share) {
   Value own = e.at(sums, e.mul(share, e.c(step::SharedSums::shareBytes(tokenTile))));
-  eachQuad(wide, [&](Value place, Value offset) {
+  eachQuad(wide, tokens, [&](Value place, Value offset) {
     e.store(e.load(e.vec(4), place, 16), e.at(own, offset), 16);
   });
 }
 
 /// Totals become the sums of all shares, in the order of shares.
-void LinearEmitter::loadShares(const Wide &wide, Value sums) {
-  eachQuad(wide, [&](Value place, Value offset) {
+void LinearEmitter::loadShares(const Wide &wide, Value tokens, Value sums) {
+  eachQuad(wide, tokens, [&](Value place, Value offset) {
     SmallVector<Value> loaded;
     for (int64_t share = 0; share < blockWarps; ++share)
       loaded.push_back(e.load(
@@ -98,10 +98,11 @@ Value LinearEmitter::isLast(const Wide &wide, Value unit) {
 Value LinearEmitter::addShares(const Wide &wide, const WideItem &item) {
   Value sums = e.far(e.operand(sumsOf(e.phase)), item.unit,
                      step::SharedSums::shares * step::SharedSums::shareBytes(tokenTile));
-  storeShare(wide, sums, item.share);
+  Value tokens = tokensOf(wide, item.tokenTile);
+  storeShare(wide, tokens, sums, item.share);
   Value last = isLast(wide, item.unit);
   e.when(last, [&] {
-    loadShares(wide, sums);
+    loadShares(wide, tokens, sums);
     e.syncWarp();
   });
   return last;

@@ -64,12 +64,15 @@ void LinearEmitter::copyWeights(const Wide &wide, const Ahead &ahead) {
 }
 
 /// What a lane multiplies of 8 tokens and a tile is 16 bytes; of these, each thread copies some for
-/// all warps: always of one token, since the columns divide the warps.
+/// all warps: always of one token, since the columns divide the warps. In columns that lack tokens
+/// the last one is repeated; a tile of up to 8 has one column (multiplyStage).
 void LinearEmitter::copyInputs(const Wide &wide, const Ahead &ahead) {
-  e.when(e.less(ahead.item, itemsOf(wide)), [&] {
-    Value column = e.rem(e.warp, e.c(wide.columns));
-    Value token = e.add(e.mul(column, e.c(mmaTokens)), e.shiftRight(e.lane, 2));
-    token = e.minimum(e.add(ahead.slice.firstToken, token), e.sub(count, e.c(1)));
+  Value column = e.mul(e.rem(e.warp, e.c(wide.columns)), e.c(mmaTokens));
+  Value left = e.sub(count, ahead.slice.firstToken);
+  Value used = arith::OrIOp::create(e.b, e.equal(column, e.c(0)), e.less(e.c(mmaTokens), left));
+  e.when(arith::AndIOp::create(e.b, e.less(ahead.item, itemsOf(wide)), used), [&] {
+    Value token = e.minimum(e.add(column, e.shiftRight(e.lane, 2)), e.sub(left, e.c(1)));
+    token = e.add(ahead.slice.firstToken, token);
     Value row = e.rowAddress(linear.getX(), token);
     Value to = e.at(slotAddress(wide, ahead.slot), e.shiftLeft(e.thread, 4));
     int64_t parts = wide.stageTiles * wide.columns;

@@ -120,6 +120,11 @@ Value LinearEmitter::isPresent(const Wide &wide, Value band) {
   return e.less(e.mul(own, e.c(wide.rowsOfResult())), e.c(outputTiles(wide.plan.group)));
 }
 
+/// Tokens of a tile, all of which are there but in the last one.
+Value LinearEmitter::tokensOf(const Wide &wide, Value tokenTile) {
+  return e.minimum(e.sub(count, e.mul(tokenTile, e.c(wide.tokens()))), e.c(wide.tokens()));
+}
+
 /// The first group that has an item for the block copies its first weights before the kernel waits.
 /// Groups without this form take 8 tokens at a time.
 Items LinearEmitter::emitManyTokens() {
@@ -178,7 +183,7 @@ void LinearEmitter::emitWideItem(const Wide &wide, Value index, Ahead &ahead) {
   SmallVector<RowPair> scales;
   for (int64_t row = 0; row < wideRows; ++row)
     scales.push_back(wide.weights(row).rowScales(bandOf(wide, item.band, row)));
-  Value present = isPresent(wide, item.band);
+  Present present = {isPresent(wide, item.band), tokensOf(wide, item.tokenTile)};
   size_t sums = wideRows * wide.columns * 4;
   e.syncWarp(); // whoever still reads the totals of the item before
   eachTotal(wide, [&](size_t, Value) { return e.f(-0.0); }); // which added to anything leaves it
@@ -190,7 +195,7 @@ void LinearEmitter::emitWideItem(const Wide &wide, Value index, Ahead &ahead) {
                    inner,
                    [&](Value, ValueRange values) { return emitWideStages(wide, present, values); });
     MutableArrayRef<Value> chains = MutableArrayRef(inner).take_back(sums);
-    scaleRows(chains, scales, wide.columns);
+    scaleRows(chains, scales);
     eachTotal(wide,
               [&](size_t i, Value place) { return e.fadd(e.load(e.f32(), place), chains[i]); });
     inner.truncate(inner.size() - sums);
@@ -213,8 +218,8 @@ void LinearEmitter::emitWideItem(const Wide &wide, Value index, Ahead &ahead) {
 // Products
 //===----------------------------------------------------------------------===//
 
-/// Stages that are multiplied together. Values: what is copied ahead, chains [row][column][4].
-SmallVector<Value> LinearEmitter::emitWideStages(const Wide &wide, Value present,
+/// Stages that are multiplied together. Values: what is copied ahead, chains [column][row][4].
+SmallVector<Value> LinearEmitter::emitWideStages(const Wide &wide, Present present,
                                                  ValueRange values) {
   Ahead ahead = Ahead::of(values);
   ValueRange sums = values.drop_front(Ahead::count);
@@ -231,48 +236,63 @@ SmallVector<Value> LinearEmitter::emitWideStages(const Wide &wide, Value present
   return next;
 }
 
-/// The chains' values: sums, then what belongs to groups that are not closed yet.
-static SmallVector<Value> valuesOf(ArrayRef<Chains> chains) {
-  SmallVector<Value> values;
-  for (const Chains &chain : chains)
-    for (const Fragment *part : {&chain.sum, &chain.group, &chain.inputs})
-      llvm::append_range(values, *part);
-  return values;
-}
-
-/// A warp without outputs has no weights there.
-void LinearEmitter::multiplyStage(const Wide &wide, Value present, Value slot, int64_t first,
-                                  MutableArrayRef<Chains> chains) {
-  std::vector<Chains> after(chains.begin(), chains.end());
-  auto multiplyAll = [&] {
-    for (int64_t tile = 0; tile < wide.stageTiles; ++tile)
-      multiply(wide, slot, first, tile, after);
-    return valuesOf(after);
+/// What `yes` does to the chains if `condition` holds, else what `no` does, which may leave out
+/// some. A group that only `yes` has begun is read by nobody else.
+void LinearEmitter::chooseProducts(Value condition, MutableArrayRef<Chains> chains, Products yes,
+                                   Products no) {
+  std::vector<Chains> most(chains.begin(), chains.end()), least(most);
+  auto parts = [](Chains &chain) {
+    return std::array<Fragment *, 3>{&chain.sum, &chain.group, &chain.inputs};
   };
-  if (!present) {
-    multiplyAll();
-  } else {
-    auto leave = [&] {
-      std::vector<Chains> same(after);
-      for (auto [chain, before] : llvm::zip(same, chains)) {
-        chain.sum = before.sum;
-        std::fill(chain.group.begin(), chain.group.end(), e.f(0));
-        std::fill(chain.inputs.begin(), chain.inputs.end(), e.f(0));
+  auto all = [&] {
+    yes(most);
+    SmallVector<Value> values;
+    for (Chains &chain : most)
+      for (Fragment *part : parts(chain))
+        llvm::append_range(values, *part);
+    return values;
+  };
+  auto some = [&] {
+    no(least);
+    Value any = LLVM::PoisonOp::create(e.b, e.f32());
+    SmallVector<Value> values;
+    for (auto [chain, like] : llvm::zip(least, most))
+      for (auto [part, size] : llvm::zip(parts(chain), parts(like))) {
+        part->resize(size->size(), any);
+        llvm::append_range(values, *part);
       }
-      return valuesOf(same);
-    };
-    SmallVector<Value> values = e.choose(present, multiplyAll, leave);
-    Value *next = values.begin();
-    for (Chains &chain : after)
-      for (Fragment *part : {&chain.sum, &chain.group, &chain.inputs})
-        for (Value &value : *part)
-          value = *next++;
-  }
-  llvm::copy(after, chains.begin());
+    return values;
+  };
+  SmallVector<Value> values = e.choose(condition, all, some);
+  Value *next = values.begin();
+  for (Chains &chain : most)
+    for (Fragment *part : parts(chain))
+      for (Value &value : *part)
+        value = *next++;
+  llvm::copy(most, chains.begin());
 }
 
-/// Tile `tile` of the stage, which begins with tile `first` of those that are multiplied together,
-/// times the inputs of all columns.
+/// A stage, which begins with tile `first` of those that are multiplied together, times the inputs
+/// of all columns, or of the only one that has tokens. A warp without outputs has no weights there.
+void LinearEmitter::multiplyStage(const Wide &wide, Present present, Value slot, int64_t first,
+                                  MutableArrayRef<Chains> chains) {
+  auto multiplyColumns = [&](int64_t columns) {
+    return [this, &wide, slot, first, columns](MutableArrayRef<Chains> after) {
+      for (int64_t tile = 0; tile < wide.stageTiles; ++tile)
+        multiply(wide, slot, first, tile, after.take_front(columns * wideRows));
+    };
+  };
+  auto multiplyTokens = [&](MutableArrayRef<Chains> after) {
+    chooseProducts(e.less(e.c(mmaTokens), present.tokens), after, multiplyColumns(wide.columns),
+                   multiplyColumns(1));
+  };
+  if (present.warp)
+    chooseProducts(present.warp, chains, multiplyTokens, [](MutableArrayRef<Chains>) {});
+  else
+    multiplyTokens(chains);
+}
+
+/// Tile `tile` of the stage times the inputs of the columns whose chains are given.
 void LinearEmitter::multiply(const Wide &wide, Value slot, int64_t first, int64_t tile,
                              MutableArrayRef<Chains> chains) {
   Value own = e.at(e.at(slot, wide.inputBytes()), e.mul(e.warp, e.c(wide.warpBytes())));
@@ -282,32 +302,35 @@ void LinearEmitter::multiply(const Wide &wide, Value slot, int64_t first, int64_
     tiles.push_back(weights.decode(weights.load(own, tile), first + tile));
     own = e.at(own, weights.stageBytes());
   }
-  bool sumAlike =
-      weightType(wide.plan.group.results.front()) == weightType(wide.plan.group.results.back());
   Value inputs = e.at(slot, e.shiftLeft(e.lane, 4));
-  for (int64_t column = 0; column < wide.columns; ++column) {
+  for (size_t column = 0; column < chains.size() / wideRows; ++column) {
     Value place = e.at(inputs, (tile * wide.columns + column) * columnBytes);
-    Value words = e.load(e.vec(4, e.i32()), place, 16);
-    SmallVector<Value> parts;
-    for (int64_t i = 0; i < 4; ++i)
-      parts.push_back(LLVM::ExtractElementOp::create(e.b, words, e.c(i)));
-    // What was rounded here lies as it is multiplied.
-    RoundedInputs rounded =
-        stored.type.isF32() ? RoundedInputs{Fragment(parts), {}} : round(wide.weights(0), parts);
-    for (int64_t f = 0; f < 2; ++f)
-      for (int64_t row = 0; row < wideRows; ++row) {
-        const Chains *same = row > 0 && sumAlike ? &chains[column] : nullptr;
-        wide.weights(row).multiplyHalf(tiles[row], f, rounded, chains[row * wide.columns + column],
-                                       same);
-      }
+    multiplyColumn(wide, tiles, place, chains.slice(column * wideRows, wideRows));
   }
 }
 
-/// Replaces the lane's totals, number i of [row][column][4] at its place, by what `body` says.
+void LinearEmitter::multiplyColumn(const Wide &wide, ArrayRef<DecodedTile> tiles, Value place,
+                                   MutableArrayRef<Chains> chains) {
+  Value words = e.load(e.vec(4, e.i32()), place, 16);
+  SmallVector<Value> parts;
+  for (int64_t i = 0; i < 4; ++i)
+    parts.push_back(LLVM::ExtractElementOp::create(e.b, words, e.c(i)));
+  // What was rounded here lies as it is multiplied.
+  RoundedInputs rounded =
+      stored.type.isF32() ? RoundedInputs{Fragment(parts), {}} : round(wide.weights(0), parts);
+  ArrayRef<unsigned> results = wide.plan.group.results;
+  bool alike = weightType(results.front()) == weightType(results.back());
+  for (int64_t f = 0; f < 2; ++f)
+    for (int64_t row = 0; row < wideRows; ++row)
+      wide.weights(row).multiplyHalf(tiles[row], f, rounded, chains[row],
+                                     row > 0 && alike ? &chains.front() : nullptr);
+}
+
+/// Replaces the lane's totals, number i of [column][row][4] at its place, by what `body` says.
 void LinearEmitter::eachTotal(const Wide &wide, llvm::function_ref<Value(size_t, Value)> body) {
   Value token = e.mul(e.shiftLeft(e.andBits(e.lane, 3), 1), e.c(wideStride));
   for (int64_t i = 0; i < wideRows * wide.columns * 4; ++i) {
-    int64_t row = i / (wide.columns * 4), column = i / 4 % wide.columns;
+    int64_t column = i / (wideRows * 4), row = i / 4 % wideRows;
     Value place = e.add(token, wide.weights(row).outputOf(i % 4 / 2));
     int64_t after = (column * mmaTokens + i % 2) * wideStride + row * Mma16::rows;
     place = e.at(e.at(wide.totals, e.shiftLeft(place, 2)), after * 4);
@@ -320,13 +343,12 @@ void LinearEmitter::emitWideEpilogue(const Wide &wide, const WideItem &item) {
   const Plan &plan = wide.plan;
   int64_t outputs = wide.rowsOfResult() * Mma16::rows;
   Value before = e.mul(e.add(e.mul(item.band, e.c(blockWarps)), e.warp), e.c(outputs));
-  e.loop(e.lane, e.c(wide.tokens() * outputs), warpLanes, [&](Value i) {
+  Value all = e.mul(tokensOf(wide, item.tokenTile), e.c(outputs));
+  e.loop(e.lane, all, warpLanes, [&](Value i) {
     Value row = e.andBits(i, outputs - 1), column = e.div(i, e.c(outputs));
     Value output = e.add(before, row);
     Value token = e.add(e.mul(item.tokenTile, e.c(wide.tokens())), column);
-    Value wanted =
-        arith::AndIOp::create(e.b, e.less(token, count), e.less(output, e.c(plan.group.outputs)));
-    e.when(wanted, [&] {
+    e.when(e.less(output, e.c(plan.group.outputs)), [&] {
       Value place = e.add(e.mul(column, e.c(wideStride)), row);
       Value from = e.at(wide.totals, e.shiftLeft(place, 2));
       SmallVector<Value> sums;

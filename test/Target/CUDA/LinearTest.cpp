@@ -81,15 +81,17 @@ public:
       failure = code->failure;
   }
 
-  /// The first `tokens` rows of `x` through the kernel: [tokens][n].
-  std::vector<float> run(const std::vector<float> &x, int64_t tokens) {
-    std::vector<float> result = launch(x, tokens);
+  /// The first `tokens` rows of `x` through the kernel of that form, or of the one that is best:
+  /// [tokens][n].
+  std::vector<float> run(const std::vector<float> &x, int64_t tokens, const char *form = nullptr) {
+    std::vector<float> result = launch(x, tokens, form);
     EXPECT_EQ(finding, "");
     return result;
   }
 
   /// The same; what is wrong is in `finding`.
-  std::vector<float> launch(const std::vector<float> &x, int64_t tokens) {
+  std::vector<float> launch(const std::vector<float> &x, int64_t tokens,
+                            const char *form = nullptr) {
     int64_t n = layers[0].n, k = layers[0].k, from = strideOf(k), to = strideOf(n);
     // What lies between rows is unspecified, and must not matter.
     std::vector<float> in(tokens * from, NAN), out(tokens * to, NAN), result;
@@ -105,9 +107,8 @@ public:
     std::vector<int32_t> counter(16);
     operands.push_back({sums});
     operands.push_back({counter});
-    const char *form = tokens <= step::fewTokens    ? "p"
-                       : tokens <= step::manyTokens ? "many"
-                                                    : "prompt";
+    if (!form)
+      form = tokens <= step::fewTokens ? "p" : tokens <= step::manyTokens ? "many" : "prompt";
     finding = code->run(form, operands, &args, 2);
     countedShares = 0;
     for (int32_t word : counter)
@@ -187,6 +188,8 @@ void check(const std::string &element, int64_t n, int64_t k, int results = 1,
     std::vector<float> few = kernel.run(x, tokens);
     EXPECT_EQ(std::memcmp(few.data(), many.data(), few.size() * 4), 0) << tokens << " tokens";
   }
+  std::vector<float> few = kernel.run(x, 5, "many");
+  EXPECT_EQ(std::memcmp(few.data(), many.data(), few.size() * 4), 0);
 }
 
 class CudaLinear : public testing::TestWithParam<std::string> {};
