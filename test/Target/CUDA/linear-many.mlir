@@ -37,13 +37,16 @@ step.phase @p kind <panels> {
 // CHECK-COUNT-4: nvvm.mma.sync
 // CHECK: llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<3> -> vector<4xi32>
 // CHECK-COUNT-60: nvvm.mma.sync
+// Up to 8 tokens are one column.
+// CHECK: } else {
+// CHECK-COUNT-16: nvvm.mma.sync
 // CHECK-NOT: nvvm.mma.sync
 
 // Where a block has 99 KB, a stage is of two tiles, and two of them make a group of 128 columns.
 // OLD: kvasir.dynamic_shared
 // OLD: scf.for {{.*}} step %c4_i32{{.*}} iter_args
 // OLD: nvvm.barrier0
-// OLD-COUNT-32: nvvm.mma.sync
+// OLD-COUNT-40: nvvm.mma.sync
 // OLD: nvvm.barrier0
-// OLD-COUNT-32: nvvm.mma.sync
+// OLD-COUNT-40: nvvm.mma.sync
 // OLD-NOT: nvvm.mma.sync
