@@ -5,7 +5,6 @@
 #include "kvasir/Encoding/Mma16.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
-#include "llvm/Support/SaveAndRestore.h"
 
 using namespace mlir;
 using namespace kvasir;
@@ -93,25 +92,34 @@ Value EncodedTile::swizzled(Value offset) {
   return arith::XOrIOp::create(e.b, offset, e.shiftLeft(exchanged, 5));
 }
 
-/// The half pieces of the stage: of one block, or of some whole ones.
+/// The half pieces of the stage: of one block, or of some whole ones. Where tiles divide the lanes,
+/// or lanes a tile, one copy is a constant away from the other.
 void EncodedTile::copyCodes(Value piece, Value to) {
   int64_t tileUnits = codeBytes() / unitBytes, units = stageTiles * tileUnits;
+  auto pieceOf = [&](int64_t tile) {
+    return tile / blockTiles * panel.blockBytes + tile % blockTiles * panel.pieceBytes;
+  };
+  auto copy = [&](int64_t first, int64_t tiles) {
+    Value unit = e.add(e.lane, e.c(first));
+    Value tile = e.div(unit, e.c(tileUnits));
+    Value offset = e.mul(e.rem(unit, e.c(tileUnits)), e.c(unitBytes));
+    Value from = stageTiles <= blockTiles
+                     ? e.mul(tile, e.c(panel.pieceBytes))
+                     : e.add(e.mul(e.div(tile, e.c(blockTiles)), e.c(panel.blockBytes)),
+                             e.mul(e.rem(tile, e.c(blockTiles)), e.c(panel.pieceBytes)));
+    Value place = e.add(e.mul(tile, e.c(codeBytes())), swizzled(offset));
+    e.copyAsync(e.at(e.at(to, place), tiles * codeBytes()),
+                e.at(e.at(piece, e.add(from, offset)), pieceOf(tiles)));
+  };
+  int64_t together = std::max<int64_t>(1, warpLanes / tileUnits); // tiles of a copy
+  bool regular =
+      warpLanes % tileUnits == 0 && (stageTiles <= blockTiles || together % blockTiles == 0);
   for (int64_t first = 0; first < units; first += warpLanes) {
-    auto copy = [&] {
-      Value unit = e.add(e.lane, e.c(first));
-      Value tile = e.div(unit, e.c(tileUnits));
-      Value offset = e.mul(e.rem(unit, e.c(tileUnits)), e.c(unitBytes));
-      Value from = stageTiles <= blockTiles
-                       ? e.mul(tile, e.c(panel.pieceBytes))
-                       : e.add(e.mul(e.div(tile, e.c(blockTiles)), e.c(panel.blockBytes)),
-                               e.mul(e.rem(tile, e.c(blockTiles)), e.c(panel.pieceBytes)));
-      Value place = e.add(e.mul(tile, e.c(codeBytes())), swizzled(offset));
-      e.copyAsync(e.at(to, place), e.at(piece, e.add(from, offset)));
-    };
+    auto copyThis = [&] { regular ? copy(0, first / warpLanes * together) : copy(first, 0); };
     if (units - first >= warpLanes)
-      copy();
+      copyThis();
     else
-      e.when(e.less(e.lane, e.c(units - first)), copy);
+      e.when(e.less(e.lane, e.c(units - first)), copyThis);
   }
 }
 
@@ -127,15 +135,14 @@ void EncodedTile::copyFields(Value block, Value half, Value inBlock, Value to) {
       values.push_back(unit.*member);
     return byLane(values);
   };
-  e.when(e.less(e.lane, e.c(units.size())), [&] {
-    Value offset = e.add(column(&FieldUnit::offset), e.mul(half, column(&FieldUnit::halfStride)));
-    if (stageTiles < blockTiles) {
-      Value group = e.div(e.mul(inBlock, e.c(pieceColumns)), e.c(panel.groupColumns));
-      offset = e.add(offset, e.mul(group, column(&FieldUnit::groupStride)));
-    }
-    Value place = e.add(e.c(stageTiles * codeBytes()), e.mul(e.lane, e.c(unitBytes)));
-    e.copyAsync(e.at(to, place), e.at(block, offset));
-  });
+  Value offset = e.add(column(&FieldUnit::offset), e.mul(half, column(&FieldUnit::halfStride)));
+  if (stageTiles < blockTiles) {
+    Value group = e.div(e.mul(inBlock, e.c(pieceColumns)), e.c(panel.groupColumns));
+    offset = e.add(offset, e.mul(group, column(&FieldUnit::groupStride)));
+  }
+  Value place = e.add(e.c(stageTiles * codeBytes()), e.mul(e.lane, e.c(unitBytes)));
+  Value from = e.at(block, offset); // outside, so that no jump is needed
+  e.when(e.less(e.lane, e.c(units.size())), [&] { e.copyAsync(e.at(to, place), from); });
 }
 
 void EncodedTile::copyStage(Value band, Value tile, Value to) {
@@ -163,18 +170,39 @@ static RowPair unpacked(KernelEmitter &e, Value pair) {
           LLVM::ExtractElementOp::create(e.b, pair, e.c(1))};
 }
 
+Value EncodedTile::fieldAt(Value stage, const PanelField &field, int64_t group) {
+  Value row = e.shiftLeft(e.shiftRight(e.lane, 2), 1);
+  for (const StageField &own : stageFields())
+    if (own.field == &field)
+      stage = e.at(stage, own.at + (own.ofGroup ? group * halfRows * field.bytes : 0));
+  return e.at(stage, e.mul(row, e.c(field.bytes)));
+}
+
+/// Scales that are powers of two, with `scaleFactor`. The exponent and the lowest bit of the
+/// mantissa make a NaN of 255; 2^-127 has no exponent of its own. The product takes that bit away:
+/// (1 + u) (1 - u) = 1 - u^2 is rounded to 1 (u = 2^-23), and 2^-127 (1 - u) to 2^-127.
+RowPair EncodedTile::loadPowers(Value stage, int64_t group) {
+  RowPair scales;
+  Value address = fieldAt(stage, panel.scale, group);
+  for (int64_t row = 0; row < 2; ++row) {
+    Value exponent = e.zeroExtend(e.i32(), e.load(e.b.getI8Type(), e.at(address, row)));
+    Value bits = e.orBits(e.shiftLeft(exponent, 23), e.c(1));
+    bits = e.maximum(bits, e.c(0x00400000));
+    scales[row] = e.fmul(e.bitcast(e.f32(), bits), e.f(encoding.scaleFactor() * (1.0 - 0x1p-23)));
+  }
+  return scales;
+}
+
 /// Of both rows: the scale, and the minimum or zero point, if there is one.
 SmallVector<Value> EncodedTile::loadFields(Value stage, int64_t group) {
-  SmallVector<StageField> fields = stageFields();
-  Value row = e.shiftLeft(e.shiftRight(e.lane, 2), 1);
-  GroupScales scales =
-      emit::loadScales(e, encoding, panel, 2, [&](const PanelField &field, bool ofGroup) {
-        const StageField *own =
-            llvm::find_if(fields, [&](const StageField &f) { return f.field == &field; });
-        int64_t at = own->at + (ofGroup ? group * halfRows * field.bytes : 0);
-        return e.at(e.at(stage, at), e.mul(row, e.c(field.bytes)));
-      });
   SmallVector<Value> values;
+  if (encoding.scale == ScaleKind::e8m0) {
+    llvm::append_range(values, loadPowers(stage, group));
+    return values;
+  }
+  GroupScales scales = emit::loadScales(e, encoding, panel, 2, [&](const PanelField &field, bool) {
+    return fieldAt(stage, field, group);
+  });
   for (Value pair : {scales.scale, scales.minimum ? scales.minimum : scales.zeroPoints})
     if (pair)
       llvm::append_range(values, unpacked(e, pair));
@@ -216,8 +244,8 @@ RowPair EncodedTile::rowScales(Value band) {
 // Decoding
 //===----------------------------------------------------------------------===//
 
-/// The four codes of a row in instruction f, one in each byte, put together from their planes. With
-/// one plane there may be other bits above.
+/// The four codes of a row in instruction f, one in each byte, put together from their planes. A
+/// plane beside the lowest one is rotated to its place.
 Value EncodedTile::wordOf(ValueRange words, int64_t row, int64_t f) {
   Value result;
   int64_t index = row;
@@ -225,99 +253,35 @@ Value EncodedTile::wordOf(ValueRange words, int64_t row, int64_t f) {
     Value bits = words[index + (oneLine(plane) ? 0 : 2 * f)];
     index += oneLine(plane) ? 2 : 4;
     if (plane.bits < 8) {
-      Value shift = e.mul(e.rem(stepOf(f), e.c(8 / plane.bits)), e.c(plane.bits));
-      bits = arith::ShRUIOp::create(e.b, bits, shift);
-      if (codePlanes(encoding.bits).size() > 1)
-        bits = e.andBits(bits, 0x01010101 * ((1 << plane.bits) - 1));
-      bits = e.shiftLeft(bits, plane.shift);
+      Value by = e.mul(e.rem(stepOf(f), e.c(8 / plane.bits)), e.c(plane.bits));
+      bits = plane.shift ? Value(LLVM::FshrOp::create(e.b, bits, bits, e.sub(by, e.c(plane.shift))))
+                         : Value(arith::ShRUIOp::create(e.b, bits, by));
+      bits = e.andBits(bits, 0x01010101 * ((1 << plane.bits) - 1) << plane.shift);
     }
     result = result ? e.orBits(result, bits) : bits;
   }
   return result;
 }
 
-/// One code of a codebook as f32.
-Value EncodedTile::toFloat(Value code) {
-  llvm::SaveAndRestore<Type> wide(e.index, e.i64());
-  return e.toFloat(emit::lookUp(e, encoding, code));
-}
-
-namespace {
-/// Two bf16 in a register.
-class Pair {
-public:
-  Pair(KernelEmitter &e, Value bits) : e(e), bits(bits) {}
-  Value plus(Value other) { return back(arith::AddFOp::create(e.b, floats(bits), floats(other))); }
-  Value times(uint32_t factor) {
-    return back(arith::MulFOp::create(e.b, floats(bits), floats(e.integer(e.i32(), factor))));
+/// What a row has of operand A of instruction f.
+CodePairs EncodedTile::pairsOf(ValueRange words, int64_t row, int64_t f, Value zeroPoint) {
+  switch (encoding.codes) {
+  case CodeKind::e4m3:
+    return pairsOfE4M3(e, wordOf(words, row, f));
+  case CodeKind::e2m1:
+    return pairsOfE2M1(e, words[row], f == 1);
+  case CodeKind::iq4_nl:
+    return pairsOfCodebook(e, encoding, words[row], f == 1);
+  case CodeKind::linear:
+    break;
   }
-
-private:
-  Value floats(Value x) { return e.bitcast(e.vec(2, e.b.getBF16Type()), x); }
-  Value back(Value x) { return e.bitcast(e.i32(), x); }
-  KernelEmitter &e;
-  Value bits;
-};
-} // namespace
-
-/// A constant in both halves of a register.
-static Value twice(KernelEmitter &e, uint32_t half) { return e.integer(e.i32(), half * 0x10001); }
-
-/// Bits that the compiler does not know, so that they stay in a register: an instruction takes one
-/// constant and no two, and codes are masked and raised by one instruction. (No step has 2^31
-/// blocks.)
-static Value inRegister(KernelEmitter &e, uint32_t half) {
-  return e.sub(twice(e, half), e.shiftRight(e.blocks, 31));
-}
-
-/// 8 bits, stored 128 higher: bf16 has room for 7 beside its leading bit. The bits of 128 with the
-/// lower ones in the lowest ones, less 128, or 256 where the highest bit is missing.
-static Value fromBytes(KernelEmitter &e, Value word) {
-  Value low = e.orBits(e.andBits(word, 0x007f007f), inRegister(e, 0x4300));
-  Value less = arith::XOrIOp::create(e.b, e.andBits(word, 0x00800080), inRegister(e, 0xc380));
-  return Pair(e, low).plus(less);
-}
-
-/// Sign, 4 bits of exponent, 3 of mantissa: moved to where bf16 has them, the exponent lacks 120.
-static Value fromE4M3Pair(KernelEmitter &e, Value word) {
-  Value magnitude = e.shiftLeft(e.andBits(word, 0x007f007f), 4);
-  Value sign = e.shiftLeft(e.andBits(word, 0x00800080), 8);
-  return Pair(e, e.orBits(magnitude, sign)).times(0x7b80 * 0x10001u); // 2^120
-}
-
-/// Sign, 2 bits of exponent, 1 of mantissa: the exponent lacks 126, and codes are twice the value.
-static Value fromE2M1Pair(KernelEmitter &e, Value word) {
-  Value magnitude = e.shiftLeft(e.andBits(word, 0x00070007), 6);
-  Value sign = e.shiftLeft(e.andBits(word, 0x00080008), 12);
-  return Pair(e, e.orBits(magnitude, sign)).times(0x7f00 * 0x10001u); // 2^127
-}
-
-/// Registers of columns 0 and 2, and of 1 and 3, of a word of four codes, two at a time: integers
-/// or small floats that bf16 holds exactly. Of codes of up to 6 bits 128 + code is the bits of 128
-/// with the code in the lowest ones.
-Fragment EncodedTile::pairsOf(Value word, Value zeroPoint) {
-  Fragment registers;
-  for (int64_t i = 0; i < 2; ++i) {
-    Value codes = e.shiftRight(word, 8 * i), pair;
-    if (encoding.codes == CodeKind::e4m3) {
-      pair = fromE4M3Pair(e, codes);
-    } else if (encoding.codes == CodeKind::e2m1) {
-      pair = fromE2M1Pair(e, codes);
-    } else if (encoding.codes == CodeKind::iq4_nl) {
-      Value high = e.shiftRight(codes, 16);
-      pair = roundPair(e, operandType, toFloat(e.andBits(codes, 15)), toFloat(e.andBits(high, 15)));
-    } else if (encoding.bits == 8) {
-      assert(encoding.offset == 128 && "as all have it");
-      pair = fromBytes(e, codes);
-    } else {
-      uint32_t mask = ((1u << encoding.bits) - 1) * 0x10001;
-      pair = e.orBits(e.andBits(codes, mask), inRegister(e, 0x4300));
-      // -(128 + offset), of up to 7 bits beside the leading one
-      pair = Pair(e, pair).plus(zeroPoint ? zeroPoint : twice(e, 0xc300 + encoding.offset));
-    }
-    registers.push_back(pair);
+  if (encoding.bits == 8) {
+    assert(encoding.offset == 128 && "as all have it");
+    return pairsOfWholeBytes(e, wordOf(words, row, f));
   }
-  return registers;
+  // -(128 + offset), of up to 7 bits beside the leading one
+  Value offset = zeroPoint ? zeroPoint : twice(e, 0xc300 + encoding.offset);
+  return pairsOfBytes(e, wordOf(words, row, f), offset);
 }
 
 /// What E4M3 has no number for makes the whole row NaN: in the operand, so that every lane sees it.
@@ -329,37 +293,44 @@ static void keepNaN(KernelEmitter &e, Value first, Value second, Value &operand)
   operand = e.select(e.equal(marks, e.c(0)), operand, twice(e, 0x7fc0));
 }
 
+/// Fields of the groups that end in the tile, or go on.
+void EncodedTile::placeFields(DecodedTile &result, ValueRange fields, int64_t tile) {
+  int64_t chain = std::min(tilesTogether, std::max<int64_t>(groupColumns() / pieceColumns, 1));
+  int64_t groups = fieldsLoaded(), each = fields.size() / groups;
+  for (int64_t f = 0; f < 2; ++f) {
+    HalfTile &half = result[f];
+    ValueRange own = fields.slice(groups == 2 ? f * each : 0, each);
+    half.opens = groups == 2 || (f == 0 && tile % chain == 0);
+    half.closes = groups == 2 || (f == 1 && (tile + 1) % chain == 0);
+    half.scale = {own[0], own[1]};
+    if (!hasMinima())
+      continue;
+    half.opensMinima = half.opens;
+    half.closesMinima = half.closes;
+    half.minima = Fragment(4, twice(e, 0x3f80)); // 1
+    half.minimum = {own[2], own[3]};
+  }
+}
+
 DecodedTile EncodedTile::decode(ValueRange loaded, int64_t tile) {
   ValueRange words = loaded.take_front(2 * codeWords), fields = loaded.drop_front(2 * codeWords);
-  int64_t perGroup = fieldsLoaded() ? fields.size() / fieldsLoaded() : 0;
-  int64_t groupTiles = groupColumns() / pieceColumns;
-  int64_t chain = std::min(tilesTogether, std::max<int64_t>(groupTiles, 1));
-  std::array<RowPair, 2> zeroPoints = {};
   DecodedTile result;
-  for (int64_t f = 0; f < 2 && perGroup; ++f) {
-    bool whole = fieldsLoaded() == 2;
-    ValueRange own = fields.slice(whole ? f * perGroup : 0, perGroup);
-    result[f].opens = whole || (f == 0 && tile % chain == 0);
-    result[f].closes = whole || (f == 1 && (tile + 1) % chain == 0);
-    for (int64_t row = 0; row < 2; ++row) {
-      result[f].scale[row] = own[row];
-      if (hasMinima())
-        result[f].minimum[row] = own[2 + row];
-      if (hasZeroPoint()) // -(128 + zero point), twice
-        zeroPoints[f][row] = e.mul(e.orBits(own[2 + row], e.c(0xc300)), e.c(0x10001));
-    }
-  }
-  std::array<Value, 2> wordsOfRow[2];
+  if (fieldsLoaded())
+    placeFields(result, fields, tile);
   for (int64_t f = 0; f < 2; ++f) {
-    Fragment rows[2];
+    CodePairs rows[2];
     for (int64_t row = 0; row < 2; ++row) {
-      wordsOfRow[row][f] = wordOf(words, row, f);
-      rows[row] = pairsOf(wordsOfRow[row][f], zeroPoints[f][row]);
+      Value zeroPoint;
+      if (hasZeroPoint() && fieldsLoaded()) { // -(128 + zero point), twice
+        Value own = fields[(fieldsLoaded() == 2 ? 4 * f : 0) + 2 + row];
+        zeroPoint = e.mul(e.orBits(own, e.c(0xc300)), e.c(0x10001));
+      }
+      rows[row] = pairsOf(words, row, f, zeroPoint);
     }
     result[f].parts.push_back({rows[0][0], rows[1][0], rows[0][1], rows[1][1]});
   }
   if (encoding.codes == CodeKind::e4m3)
     for (int64_t row = 0; row < 2; ++row)
-      keepNaN(e, wordsOfRow[row][0], wordsOfRow[row][1], result[0].parts[0][row]);
+      keepNaN(e, wordOf(words, row, 0), wordOf(words, row, 1), result[0].parts[0][row]);
   return result;
 }

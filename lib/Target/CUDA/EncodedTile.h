@@ -5,6 +5,7 @@
 #define KVASIR_LIB_TARGET_CUDA_ENCODEDTILE_H
 
 #include "../Common/Encoded.h"
+#include "CodePairs.h"
 #include "TileWeights.h"
 
 namespace kvasir::cuda {
@@ -52,7 +53,10 @@ private:
   bool oneLine(const CodePlane &plane) const {
     return columns == LaneColumns::eight && plane.bits < 8;
   }
+  /// Where the lane's rows of a field begin.
+  Value fieldAt(Value stage, const PanelField &field, int64_t group);
   llvm::SmallVector<Value> loadFields(Value stage, int64_t group);
+  RowPair loadPowers(Value stage, int64_t group);
   /// Groups of columns: 0 where the whole row is one.
   int64_t groupColumns() const { return panel.fieldsInHeader ? 0 : panel.groupColumns; }
   /// The group in its stage that instruction f of a tile belongs to; columns of a stage.
@@ -66,8 +70,8 @@ private:
   }
 
   Value wordOf(ValueRange words, int64_t row, int64_t f);
-  Fragment pairsOf(Value word, Value zeroPoint);
-  Value toFloat(Value code);
+  void placeFields(DecodedTile &result, ValueRange fields, int64_t tile);
+  CodePairs pairsOf(ValueRange words, int64_t row, int64_t f, Value zeroPoint);
 
   Encoding encoding;
   Panel32 panel;

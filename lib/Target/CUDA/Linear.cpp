@@ -322,10 +322,13 @@ SmallVector<Value> LinearEmitter::emitShare(const Plan &plan, WeightStream &stre
       chain.sum = Fragment(values.take_back(sums).slice(4 * i, 4));
     Value following = e.add(step, e.c(plan.stageTiles));
     following = e.select(e.less(following, end), following, begin);
-    SmallVector<Value> next = loadStage(plan, x, following);
+    SmallVector<Value> next;
     stream.open(now);
-    for (int64_t i = 0; i < plan.stageTiles; ++i)
+    for (int64_t i = 0; i < plan.stageTiles; ++i) {
       multiplyTile(plan, decode(plan.weights, stream, now, i), own, x, step, i, chains);
+      // Only now, so that they can take the registers of those that were multiplied.
+      llvm::append_range(next, loadInputs(x, following, i, plan.weights.front()->laneColumns()));
+    }
     stream.close(now);
     llvm::append_range(now, roundStage(plan, next)); // last: they have arrived by now
     for (const Chains &chain : chains)

@@ -241,14 +241,11 @@ SmallVector<Value> LinearEmitter::emitWideStages(const Wide &wide, Present prese
 void LinearEmitter::chooseProducts(Value condition, MutableArrayRef<Chains> chains, Products yes,
                                    Products no) {
   std::vector<Chains> most(chains.begin(), chains.end()), least(most);
-  auto parts = [](Chains &chain) {
-    return std::array<Fragment *, 3>{&chain.sum, &chain.group, &chain.inputs};
-  };
   auto all = [&] {
     yes(most);
     SmallVector<Value> values;
     for (Chains &chain : most)
-      for (Fragment *part : parts(chain))
+      for (Fragment *part : chain.parts())
         llvm::append_range(values, *part);
     return values;
   };
@@ -257,7 +254,7 @@ void LinearEmitter::chooseProducts(Value condition, MutableArrayRef<Chains> chai
     Value any = LLVM::PoisonOp::create(e.b, e.f32());
     SmallVector<Value> values;
     for (auto [chain, like] : llvm::zip(least, most))
-      for (auto [part, size] : llvm::zip(parts(chain), parts(like))) {
+      for (auto [part, size] : llvm::zip(chain.parts(), like.parts())) {
         part->resize(size->size(), any);
         llvm::append_range(values, *part);
       }
@@ -266,7 +263,7 @@ void LinearEmitter::chooseProducts(Value condition, MutableArrayRef<Chains> chai
   SmallVector<Value> values = e.choose(condition, all, some);
   Value *next = values.begin();
   for (Chains &chain : most)
-    for (Fragment *part : parts(chain))
+    for (Fragment *part : chain.parts())
       for (Value &value : *part)
         value = *next++;
   llvm::copy(most, chains.begin());

@@ -22,9 +22,13 @@ using RowPair = std::array<Value, 2>;
 /// One of the two instructions for a tile of 16 outputs and 32 inputs.
 struct HalfTile {
   llvm::SmallVector<Fragment, 2> parts; ///< operand A, for each part that a weight is the sum of
+  Fragment minima;                      ///< the same for what is taken away; empty: nothing
   bool opens = false;                   ///< a group of columns begins with it
   bool closes = false;                  ///< a group of columns ends with it: scales are applied
-  RowPair scale, minimum;               ///< where it closes; minimum: null without
+  RowPair scale;                        ///< where it closes
+  bool opensMinima = false;             ///< a sum of minima begins with it
+  bool closesMinima = false;            ///< and ends with it
+  RowPair minimum;                      ///< where it does: scale of that sum
 };
 using DecodedTile = std::array<HalfTile, 2>;
 
@@ -38,7 +42,10 @@ struct RoundedInputs {
 struct Chains {
   Fragment sum;    ///< of what is scaled
   Fragment group;  ///< of the group at hand
-  Fragment inputs; ///< the same for weights of 1, where there are minima
+  Fragment minima; ///< of the inputs times minima, or times 1
+
+  std::array<Fragment *, 3> parts() { return {&sum, &group, &minima}; }
+  std::array<const Fragment *, 3> parts() const { return {&sum, &group, &minima}; }
 };
 
 /// The weights of one result of a linear layer. A warp streams them in stages of some tiles, each

@@ -3,10 +3,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Emulated.h"
 #include "Layer.h"
+#include "Pack.h"
 
 #include "dialects/Step/Step.h"
 #include "dialects/Step/TokenTile.h"
 #include "kvasir/Encoding/Encoding.h"
+#include "kvasir/Encoding/Rows.h"
 #include "kvasir/Pipeline/Pipeline.h"
 #include "kvasir/Pipeline/RegisterAll.h"
 #include "kvasir/Target/CUDA/Codegen.h"
@@ -23,6 +25,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 using namespace kvasir;
 using namespace kvasir::test;
@@ -357,6 +360,34 @@ TEST(CudaLinearShapes, NaN) {
   }
 }
 
+/// All scales of mxfp4, one for each row and group: the smallest has no exponent in f32, the
+/// largest is NaN.
+TEST(CudaLinearShapes, PowersOfTwo) {
+  Kernel kernel("mxfp4", 32, 256, 1, "sm_90", 1);
+  ASSERT_EQ(kernel.failure, "");
+  Layer &layer = kernel.layers[0];
+  EncodedRows rows;
+  rows.resize(*parseEncoding("mxfp4"), layer.n, layer.k);
+  for (size_t i = 0; i < rows.codes.size(); ++i)
+    rows.codes[i] = 1 + i % 7;
+  std::iota(rows.scale.begin(), rows.scale.end(), 0);
+  packPanel32(rows, layer.packed.data());
+  std::vector<float> decoded(layer.n * layer.k), x(9 * layer.k);
+  decodeRows(rows, decoded.data());
+  for (int64_t t = 0; t < 8; ++t)
+    x[t * layer.k + 32 * t] = 1;
+  for (int64_t tokens : {8, 9}) {
+    std::vector<float> y = kernel.run(x, tokens);
+    for (int64_t i = 0; i < 8 * layer.n; ++i) {
+      int64_t t = i / layer.n, row = i % layer.n;
+      if (row == 31)
+        EXPECT_TRUE(std::isnan(y[i])) << t;
+      else
+        EXPECT_EQ(y[i], decoded[row * layer.k + 32 * t]) << "row " << row << " of token " << t;
+    }
+  }
+}
+
 bool isUsual(const std::string &kind) {
   return kind == "bf16" || kind == "int8" || kind == "int4-g128" || kind == "q4_k";
 }
@@ -394,7 +425,8 @@ TEST_P(CudaPtxas, Accepts) {
 
 INSTANTIATE_TEST_SUITE_P(All, CudaPtxas,
                          testing::Values("bf16", "f32", "int4-g128", "int4-g32-asym", "int8",
-                                         "q4_k", "q6_k", "mxfp4", "fp8-e4m3"),
+                                         "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "mxfp4", "iq4_nl",
+                                         "fp8-e4m3"),
                          nameOf);
 
 } // namespace

@@ -13,8 +13,10 @@ step.phase @p kind <panels> {
 // CHECK: llvm.func @p(
 // CHECK-SAME: kvasir.items = array<i64: 3, 0, 0, 0>
 // CHECK: nvvm.cp.async.wait.group
-// 128 + code, less what that is too large by; then two products of a tile.
-// INT4: arith.constant 1124090624 : i32
+// 128 + code, the byte 0x43 above each code, less what that is too large by; then the products of a
+// tile.
+// INT4: nvvm.prmt
+// INT4: arith.constant 1128481603 : i32
 // INT4: arith.addf %{{.*}} : vector<2xbf16>
 // INT4: nvvm.mma.sync
 // A group is four tiles, 8 products: then its scale, one for each row.
@@ -33,6 +35,7 @@ step.phase @p kind <panels> {
 
 // Minima take the sum of the inputs, made by products with ones.
 // Q4K: nvvm.mma.sync
-// Q4K: arith.constant 1065369472 : i32
-// Q4K-COUNT-3: nvvm.mma.sync
+// Q4K: nvvm.mma.sync A[%[[A:.*]], %[[B:.*]], %[[A]], %[[B]]]
+// Q4K-COUNT-2: nvvm.mma.sync
+// Q4K-NOT: nvvm.mma.sync
 // Q4K-COUNT-8: llvm.intr.fma{{.*}} : (f32, f32, f32) -> f32

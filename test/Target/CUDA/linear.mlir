@@ -26,17 +26,21 @@ step.phase @p kind <panels> {
 // CHECK-NOT: nvvm.cp.async.shared.global
 // CHECK: nvvm.cp.async.commit.group
 // CHECK: nvvm.griddepcontrol wait
-// Up to 8 tokens: the inputs of the next stage are loaded, then this one has arrived.
+// Up to 8 tokens: a stage has arrived. The inputs of the next one are loaded as those of this one
+// have been multiplied, tile by tile.
 // CHECK: scf.for {{.*}} step %c4_i32{{.*}} iter_args
-// CHECK-COUNT-8: llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xf32>
 // CHECK: nvvm.cp.async.wait.group 2
 // CHECK-NEXT: %{{.*}} = arith.constant -1 : i32
 // CHECK-NEXT: nvvm.bar.warp.sync
 // CHECK-COUNT-2: llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<3> -> vector<4xi32>
 // BF16: nvvm.mma.sync {{.*}} {layoutA = #nvvm.mma_layout<row>, layoutB = #nvvm.mma_layout<col>, multiplicandAPtxType = #nvvm.mma_type<bf16>, multiplicandBPtxType = #nvvm.mma_type<bf16>, shape = #nvvm.shape<m = 16, n = 8, k = 16>}
 // F16: nvvm.mma.sync {{.*}}shape = #nvvm.shape<m = 16, n = 8, k = 16>} : (vector<2xf16>, vector<2xf16>, f32)
-// CHECK-COUNT-7: nvvm.mma.sync
+// CHECK: nvvm.mma.sync
 // CHECK-NOT: nvvm.mma.sync
+// CHECK-COUNT-2: llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xf32>
+// CHECK-COUNT-6: nvvm.mma.sync
+// CHECK-NOT: nvvm.mma.sync
+// CHECK-COUNT-2: llvm.load %{{.*}} {alignment = 16 : i64} : !llvm.ptr<1> -> vector<4xf32>
 // The stage's place is copied to again when all lanes have read.
 // CHECK: nvvm.bar.warp.sync
 // CHECK-COUNT-8: nvvm.cp.async.shared.global
