@@ -135,7 +135,9 @@ std::string test::phasesOf(const Layer &layer, int results, bool divided, const 
   std::string read;
   if (!stored.empty())
     read = " {step.stored = " + stored + (interleaved ? ", step.interleaved}" : "}");
-  return phaseOf(layer, results, divided, read, "p", step::fewTokens) +
-         phaseOf(layer, results, divided, read, "many", step::manyTokens) +
-         phaseOf(layer, results, divided, read, "prompt", step::promptTokens);
+  std::string text = phaseOf(layer, results, divided, read, "p", step::fewTokens) +
+                     phaseOf(layer, results, divided, read, "many", step::manyTokens);
+  if (layer.element == "bf16" || layer.element == "f16")
+    text += phaseOf(layer, results, divided, read, "prompt", step::promptTokens);
+  return text;
 }

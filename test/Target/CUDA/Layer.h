@@ -21,10 +21,10 @@ struct Layer {
 Layer makeLayer(const std::string &element, int64_t n, int64_t k, unsigned seed);
 
 /// `results` layers of the same shape and type with one input; two are the halves of a gated
-/// activation (silu of the first times the second). Phases: "p" in the form for few tokens, "many"
-/// and "prompt". `divided`: blocks may have a share of the columns each, with memory for their sums
-/// and a counter as the last operands. `stored`: bf16 or f16, what inputs are stored as; empty:
-/// f32. With `interleaved` in the order of codes.
+/// activation (silu of the first times the second). Phases: "p" in the form for few tokens, "many",
+/// and "prompt" with weights of 16 bits. `divided`: blocks may have a share of the columns each,
+/// with memory for their sums and a counter as the last operands. `stored`: bf16 or f16, what
+/// inputs are stored as; empty: f32. With `interleaved` in the order of codes.
 std::string phasesOf(const Layer &layer, int results, bool divided, const std::string &stored = "",
                      bool interleaved = false);
 

@@ -110,8 +110,11 @@ public:
     std::vector<int32_t> counter(16);
     operands.push_back({sums});
     operands.push_back({counter});
+    bool hasPrompt = layers[0].element == "bf16" || layers[0].element == "f16";
     if (!form)
-      form = tokens <= step::fewTokens ? "p" : tokens <= step::manyTokens ? "many" : "prompt";
+      form = tokens <= step::fewTokens ? "p" : "many";
+    if (tokens > step::manyTokens && hasPrompt)
+      form = "prompt";
     finding = code->run(form, operands, &args, 2);
     countedShares = 0;
     for (int32_t word : counter)
