@@ -1,5 +1,6 @@
 // Transpositions with vector registers of 16 bytes, which every x86-64 and
-// AArch64 has. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// AArch64 has.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Pack.h"
 
 #include "kvasir/Encoding/Mma16.h"

@@ -1,5 +1,6 @@
 // Reading of source files. Not mapped: a file that shrinks under a mapping ends
-// the process. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// the process.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "SourceFile.h"
 
 #include "Hash.h"

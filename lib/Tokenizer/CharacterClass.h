@@ -1,5 +1,6 @@
 // Sets of characters in a pattern: escapes like \w, properties, and bracket
-// expressions. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// expressions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_LIB_TOKENIZER_CHARACTERCLASS_H
 #define KVASIR_LIB_TOKENIZER_CHARACTERCLASS_H
 

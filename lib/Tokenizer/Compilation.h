@@ -1,6 +1,7 @@
 // What the parts of the tokenizer compiler share: the table that is being
 // built, the problems found so far, and readers of JSON members that add to
-// them. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_LIB_TOKENIZER_COMPILATION_H
 #define KVASIR_LIB_TOKENIZER_COMPILATION_H
 

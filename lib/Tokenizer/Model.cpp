@@ -1,5 +1,6 @@
 // The BPE model, the added tokens and tokenizer_config.json: everything that
-// has ids. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// has ids.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Compilation.h"
 #include "llvm/ADT/STLExtras.h"
 

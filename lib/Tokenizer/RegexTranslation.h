@@ -1,5 +1,6 @@
 // Patterns of tokenizer.json are written for Oniguruma; this rewrites them in
-// PCRE2 syntax. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// PCRE2 syntax.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_LIB_TOKENIZER_REGEXTRANSLATION_H
 #define KVASIR_LIB_TOKENIZER_REGEXTRANSLATION_H
 

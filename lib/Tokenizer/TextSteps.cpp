@@ -1,5 +1,6 @@
 // Normalizers and pre-tokenizers of tokenizer.json as flat lists of the
-// runtime's steps. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// runtime's steps.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Compilation.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSwitch.h"

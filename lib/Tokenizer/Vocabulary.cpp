@@ -1,6 +1,7 @@
 // Compiles a tokenizer of a GGUF file. SentencePiece merges the adjacent pair whose joined text is
 // the token with the highest score; as a table that is every pair of tokens whose texts join to a
-// token, with the rank of the score. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// token, with the rank of the score.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "kvasir/Tokenizer/Vocabulary.h"
 #include "Compilation.h"
 #include "SplitRules.h"

@@ -1,6 +1,6 @@
 // Turns the step function into phases and programs: what runs between two barriers, in which
-// buffers, at what cost. Division into phases is in SchedulePhases.cpp, what GPUs want of the step
-// in ScheduleBlocks.cpp. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// buffers, at what cost. See also SchedulePhases.cpp, and ScheduleBlocks.cpp for GPUs.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "SchedulePhases.h"
 
 #include "dialects/KV/KV.h"

@@ -1,6 +1,6 @@
 // What stands behind the opaque types of kvasir.h, and what every function
-// there does the same way. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// there does the same way.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_API_HANDLES_H
 #define KVASIR_RUNTIME_API_HANDLES_H
 

@@ -1,5 +1,6 @@
 // An opened artifact: mapped, its header, table, tokenizer and code checked.
-// Immutable. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// Immutable.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_ARTIFACT_ARTIFACT_H
 #define KVASIR_RUNTIME_ARTIFACT_ARTIFACT_H
 

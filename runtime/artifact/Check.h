@@ -1,6 +1,7 @@
 // Semantic checks of a module table that the FlatBuffers verifier has passed:
 // every index, offset, size and sum that the runtime uses later without looking
-// again. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// again.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_ARTIFACT_CHECK_H
 #define KVASIR_RUNTIME_ARTIFACT_CHECK_H
 

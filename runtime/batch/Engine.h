@@ -1,5 +1,6 @@
 // An engine: requests in, events out, one step at a time; and the step itself
-// for embedders. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// for embedders.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_BATCH_ENGINE_H
 #define KVASIR_RUNTIME_BATCH_ENGINE_H
 

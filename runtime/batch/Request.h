@@ -1,5 +1,6 @@
 // One request on its way: tokens, cached pages, text so far, and what is
-// reported about it. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// reported about it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_BATCH_REQUEST_H
 #define KVASIR_RUNTIME_BATCH_REQUEST_H
 

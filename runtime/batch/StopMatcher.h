@@ -1,5 +1,6 @@
 // Looks for stop strings in text that arrives in pieces, and holds back what
-// may become one. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// may become one.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_BATCH_STOPMATCHER_H
 #define KVASIR_RUNTIME_BATCH_STOPMATCHER_H
 

@@ -1,6 +1,7 @@
 // What the runtime uses of the CUDA driver API (12.4 and newer), from its public documentation: the
 // library is opened when it is needed, and no CUDA header takes part in the build. Names are
-// CUDA's. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// CUDA's.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_CUDA_API_H
 #define KVASIR_RUNTIME_CUDA_API_H
 

@@ -1,5 +1,6 @@
 // A device's context, and what is taken in it: each object is given back where it goes out of
-// scope. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// scope.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_CUDA_CONTEXT_H
 #define KVASIR_RUNTIME_CUDA_CONTEXT_H
 

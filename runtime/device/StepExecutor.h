@@ -1,5 +1,6 @@
 // What runs the steps of one engine, wherever that is: programs, workspace and KV pages are its
-// own. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// own.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_DEVICE_STEPEXECUTOR_H
 #define KVASIR_RUNTIME_DEVICE_STEPEXECUTOR_H
 

@@ -1,5 +1,6 @@
 // ldmatrix, stmatrix and mma.sync: who holds what is from the PTX ISA manual, "Matrix fragments for
-// mma" and "ldmatrix". SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// mma" and "ldmatrix".
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "emulator/Machine.h"
 #include "emulator/Numbers.h"
 

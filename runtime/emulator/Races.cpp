@@ -1,6 +1,7 @@
 // Races in global memory between the blocks of a launch and between threads of a block, and what
 // atomics and fences order: the PTX ISA manual's memory consistency model, with one class of
-// addresses in place of each address. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// addresses in place of each address.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "emulator/Machine.h"
 
 #include <cstring>

@@ -1,5 +1,6 @@
 // A stretch of anonymous memory, aligned to pages, zero at first, huge pages
-// advised. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// advised.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_MEMORY_ALLOCATION_H
 #define KVASIR_RUNTIME_MEMORY_ALLOCATION_H
 

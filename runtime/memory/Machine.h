@@ -1,5 +1,6 @@
 // What the machine offers this process: cores and memory, with the limits of
-// its control group. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// its control group.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_MEMORY_MACHINE_H
 #define KVASIR_RUNTIME_MEMORY_MACHINE_H
 

@@ -1,5 +1,6 @@
 // Reference-counted pages of the KV cache. A page number is valid in every
-// cache at once. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// cache at once.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_MEMORY_PAGEPOOL_H
 #define KVASIR_RUNTIME_MEMORY_PAGEPOOL_H
 

@@ -1,5 +1,6 @@
 // Counter-based random numbers (Philox 4x32, 10 rounds): a function of seed and
-// index, no state. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// index, no state.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_SAMPLING_RANDOM_H
 #define KVASIR_RUNTIME_SAMPLING_RANDOM_H
 

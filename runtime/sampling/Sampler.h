@@ -1,6 +1,6 @@
 // Chooses the next token from a row of logits. The choice depends on the row
-// and the request alone. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// and the request alone.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_SAMPLING_SAMPLER_H
 #define KVASIR_RUNTIME_SAMPLING_SAMPLER_H
 

@@ -1,7 +1,7 @@
 // Byte-pair encoding of one piece of text: characters become symbols, and the
 // adjacent pair of lowest rank (then leftmost) merges until none is left. n log
-// n in the length of the piece. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// n in the length of the piece.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_TOKENIZER_BPE_H
 #define KVASIR_RUNTIME_TOKENIZER_BPE_H
 

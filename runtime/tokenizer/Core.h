@@ -1,6 +1,7 @@
 // A verified table and what is derived from it once, when it is opened. The
 // compiler uses it too: it asks the same code for the normal form of added
-// tokens and for what BPE makes of a token. SPDX-License-Identifier: Apache-2.0
+// tokens and for what BPE makes of a token.
+// SPDX-License-Identifier: Apache-2.0
 // WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_TOKENIZER_CORE_H
 #define KVASIR_RUNTIME_TOKENIZER_CORE_H

@@ -1,6 +1,7 @@
 // The hash functions of the tables in Tokenizer.fbs. Part of the artifact
 // format: the compiler fills tables with them and the runtime probes, so they
-// never change under one Table.version. SPDX-License-Identifier: Apache-2.0
+// never change under one Table.version.
+// SPDX-License-Identifier: Apache-2.0
 // WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_TOKENIZER_HASH_H
 #define KVASIR_RUNTIME_TOKENIZER_HASH_H

@@ -1,5 +1,6 @@
 // The pre-tokenizer steps: each splits the pieces of a text further, some
-// rewrite them first. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// rewrite them first.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tokenizer/Core.h"
 #include "tokenizer/Unicode.h"
 #include <algorithm>

@@ -1,6 +1,7 @@
 // Text to ids and back, from a compiled tokenizer (Tokenizer.fbs) that stays
 // where it is mapped. A Tokenizer is immutable: any number of threads may use
-// one at the same time. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// one at the same time.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_TOKENIZER_TOKENIZER_H
 #define KVASIR_RUNTIME_TOKENIZER_TOKENIZER_H
 

@@ -1,5 +1,6 @@
 // Checks a tokenizer table once, so that everything after it can index without
-// checking. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// checking.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "tokenizer/Core.h"
 #include "tokenizer/Unicode.h"
 #include <algorithm>

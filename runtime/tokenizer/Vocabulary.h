@@ -1,5 +1,6 @@
 // Tokens by id and by text, and the pairs that merge: lookups in the mapped
-// hash tables. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// hash tables.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_TOKENIZER_VOCABULARY_H
 #define KVASIR_RUNTIME_TOKENIZER_VOCABULARY_H
 

@@ -1,5 +1,6 @@
 // The barrier between phases: one counter, one epoch; waiters spin for a while
-// and then sleep. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// and then sleep.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_WORKERS_BARRIER_H
 #define KVASIR_RUNTIME_WORKERS_BARRIER_H
 

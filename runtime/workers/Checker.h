@@ -1,5 +1,6 @@
 // For code that checks itself (kvasir-c/checked.h): what each operand of each row may reach in the
-// step at hand, and what was found. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// step at hand, and what was found.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_WORKERS_CHECKER_H
 #define KVASIR_RUNTIME_WORKERS_CHECKER_H
 

@@ -1,5 +1,6 @@
 // Runs compiled programs: the phase tables with every operand resolved to a
-// pointer. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// pointer.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_WORKERS_EXECUTOR_H
 #define KVASIR_RUNTIME_WORKERS_EXECUTOR_H
 

@@ -1,5 +1,6 @@
 // Threads that walk a phase table together. The thread that calls run is worker
-// 0. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// 0.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_RUNTIME_WORKERS_WORKERPOOL_H
 #define KVASIR_RUNTIME_WORKERS_WORKERPOOL_H
 

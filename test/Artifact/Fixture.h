@@ -1,5 +1,6 @@
 // A small lowered module over a made weights file, and what comes of writing
-// it. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// it.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_TEST_ARTIFACT_FIXTURE_H
 #define KVASIR_TEST_ARTIFACT_FIXTURE_H
 

@@ -1,5 +1,6 @@
 // The packing kernels against the obvious loops, on every residue of rows and
-// columns. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// columns.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Pack.h"
 
 #include "kvasir/Encoding/Mma16.h"

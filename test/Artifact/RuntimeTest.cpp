@@ -1,5 +1,6 @@
 // What the writer writes, the runtime reads: real code in an artifact, opened,
-// checked and called. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// checked and called.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Fixture.h"
 
 #include "artifact/Artifact.h"

@@ -1,5 +1,6 @@
 // Blocks of GGUF, read and decoded, against what gguf-py makes of them (make_golden.py), bit by
-// bit. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// bit.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "kvasir/Encoding/Rows.h"
 
 #include "llvm/ADT/StringExtras.h"

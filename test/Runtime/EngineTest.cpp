@@ -1,5 +1,6 @@
 // Requests: batching, preemption, sampling options, stops, cancellation,
-// refusals. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// refusals.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Support.h"
 #include "ToyTokenizer.h"
 

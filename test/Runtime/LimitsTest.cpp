@@ -1,5 +1,6 @@
 // What an engine or a request may not ask for, and that the refusal has the
-// numbers. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// numbers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Support.h"
 
 #include <climits>

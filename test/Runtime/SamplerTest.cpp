@@ -1,5 +1,6 @@
 // The sampler: statistics of draws, filters, ties, broken logits, the random
-// generator. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// generator.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "sampling/Sampler.h"
 #include "sampling/Random.h"
 

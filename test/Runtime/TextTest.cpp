@@ -1,5 +1,6 @@
 // Text in, text out: tokenizing requests, streaming, stop strings, refusals
-// without a tokenizer. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// without a tokenizer.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Support.h"
 #include "ToyTokenizer.h"
 #include "batch/StopMatcher.h"

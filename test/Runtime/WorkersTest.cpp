@@ -1,5 +1,6 @@
 // Barrier and worker pool: nobody passes early, with fewer, as many and more
-// workers than cores. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// workers than cores.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "workers/WorkerPool.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,7 @@
 // libFuzzer target for the artifact reader: trailer, header, and the module table as
 // if its hash were right, followed by everything that is computed from a table
-// that passed. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// that passed.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "artifact/Artifact.h"
 #include "artifact/Embedded.h"
 #include "loader/CodeObject.h"

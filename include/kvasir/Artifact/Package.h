@@ -1,6 +1,6 @@
 // Writes an artifact: a lowered module, its code objects and its weights,
-// packed while they are read. SPDX-License-Identifier: Apache-2.0 WITH
-// LLVM-exception
+// packed while they are read.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_ARTIFACT_PACKAGE_H
 #define KVASIR_ARTIFACT_PACKAGE_H
 

@@ -1,6 +1,7 @@
 // From a module of the LLVM dialect to a shared object for one x86-64 variant.
 // Nothing here contracts, reassociates or calls a library: bits are those that
-// the IR says. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// the IR says.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_TARGET_CODEGEN_H
 #define KVASIR_TARGET_CODEGEN_H
 

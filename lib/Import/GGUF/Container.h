@@ -1,5 +1,6 @@
 // Reads the header of a GGUF file: metadata, and where the tensors lie. No MLIR, and the weights
-// are never touched. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// are never touched.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_IMPORT_GGUF_CONTAINER_H
 #define KVASIR_IMPORT_GGUF_CONTAINER_H
 

@@ -1,6 +1,7 @@
 // Attention without tensor cores: caches of f32, and heads of any size. 64-key tiles at absolute
 // positions, online softmax inside a partition of 512 keys, partitions folded left to right
-// (docs/Rationale/Bits.md). SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// (docs/Rationale/Bits.md).
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Attend.h"
 #include "StoredRows.h"
 

@@ -1,5 +1,6 @@
 // Attention on tensor cores: what is emitted for an item, a pass and a tile. Form and order of
-// sums: docs/Rationale/CUDA.md. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// sums: docs/Rationale/CUDA.md.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_LIB_TARGET_CUDA_ATTENDTILES_H
 #define KVASIR_LIB_TARGET_CUDA_ATTENDTILES_H
 

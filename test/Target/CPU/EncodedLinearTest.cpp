@@ -1,6 +1,7 @@
 // Linear layers with encoded weights: both paths against sums in f64, for each encoding, number of
 // tokens, ragged sizes and both regimes; bits depend neither on the number of tokens nor on
-// workers. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// workers.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Kernel.h"
 
 #include "kvasir/Encoding/Rows.h"

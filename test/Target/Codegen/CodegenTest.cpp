@@ -1,5 +1,6 @@
 // Code generation: register width, strict floating point, no calls, same bytes
-// each time. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// each time.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "kvasir/Target/Codegen.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"

@@ -1,5 +1,6 @@
 // Kernels of a gpu.module on a GPU, through the driver, so that what the emulator computes can be
-// compared with what the hardware does. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// compared with what the hardware does.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #ifndef KVASIR_TEST_TARGET_EMULATOR_ONDEVICE_H
 #define KVASIR_TEST_TARGET_EMULATOR_ONDEVICE_H
 

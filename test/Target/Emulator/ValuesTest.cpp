@@ -1,5 +1,6 @@
 // Reads of global memory that nobody has written in the step: each is caught and named, and what
-// has values is not reported. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// has values is not reported.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "Emulated.h"
 
 #include "gmock/gmock.h"

@@ -1,5 +1,6 @@
 // LLVM dialect to LLVM IR, with the attributes that keep bits and registers as
-// we want them. SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+// we want them.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #include "TargetMachine.h"
 
 #include "mlir/IR/Diagnostics.h"
