@@ -24,8 +24,6 @@ EncodedTile::EncodedTile(KernelEmitter &e, llm::WeightType type, const Encoding 
     columns = LaneColumns::twiceFour;
   crossed = rowsTogether = true;
   minima = encoding.minimum == MinimumKind::f16 || encoding.minimum == MinimumKind::sub8;
-  heavy = minima || (groupColumns() == pieceColumns &&
-                     (encoding.bits == 8 || encoding.scale != ScaleKind::e8m0));
   tileAlignment = panel.fieldsInHeader ? 1 : blockTiles;
   for (const CodePlane &plane : codePlanes(encoding.bits))
     codeWords += oneLine(plane) ? 1 : 2;
@@ -303,12 +301,8 @@ void EncodedTile::placeFields(DecodedTile &result, ValueRange fields, int64_t ti
     half.opens = groups == 2 || (f == 0 && tile % chain == 0);
     half.closes = groups == 2 || (f == 1 && (tile + 1) % chain == 0);
     half.scale = {own[0], own[1]};
-    if (!hasMinima())
-      continue;
-    half.opensMinima = half.opens;
-    half.closesMinima = half.closes;
-    half.minima = Fragment(4, twice(e, 0x3f80)); // 1
-    half.minimum = {own[2], own[3]};
+    if (hasMinima())
+      half.minimum = {own[2], own[3]};
   }
 }
 

@@ -56,8 +56,8 @@ RoundedInputs TileWeights::round(ArrayRef<Value> inputs, bool interleaved) {
 }
 
 /// Without scales the chain of instructions goes on in the sums. With scales a group of columns has
-/// a sum of its own, which enters as fma(group's sum, scale, sum), and minima as
-/// fma(their sum, -minimum, sum) after it; that is summed by instructions too.
+/// a sum of its own, which enters as fma(group's sum, scale, sum), and a minimum as
+/// fma(sum of the inputs, -minimum, sum) after it; the inputs are summed by instructions too.
 void TileWeights::multiply(const DecodedTile &tile, const RoundedInputs &inputs, Chains &chains) {
   for (int64_t f = 0; f < 2; ++f)
     multiplyHalf(tile, f, inputs, chains);
@@ -72,27 +72,29 @@ void TileWeights::multiplyHalf(const DecodedTile &tile, int64_t f, const Rounded
   bool scaled = half.opens || !chains.group.empty();
   if (half.opens)
     chains.group = Fragment(4, e.f(0));
-  if (half.opensMinima)
-    chains.minima = Fragment(4, e.f(0));
+  if (half.opens && hasMinima())
+    chains.inputs = Fragment(4, e.f(0));
   Fragment &group = scaled ? chains.group : chains.sum;
   if (twoParts) {
     group = emitMma(e, operandType, half.parts[1], operand(inputs.first), group);
     group = emitMma(e, operandType, half.parts[0], operand(inputs.second), group);
   }
   group = emitMma(e, operandType, half.parts[0], operand(inputs.first), group);
-  if (hasMinima() && same)
-    chains.minima = same->minima;
-  else if (hasMinima())
-    chains.minima = emitMma(e, operandType, half.minima, operand(inputs.first), chains.minima);
+  if (hasMinima() && same) {
+    chains.inputs = same->inputs;
+  } else if (hasMinima()) {
+    Fragment ones(4, e.integer(e.i32(), 0x3f803f80)); // bf16
+    chains.inputs = emitMma(e, operandType, ones, operand(inputs.first), chains.inputs);
+  }
+  if (!half.closes)
+    return;
   for (int64_t i = 0; i < 4; ++i) {
     Value &sum = chains.sum[i];
-    if (half.closes)
-      sum = e.fma(group[i], half.scale[i / 2], sum);
-    if (half.closesMinima)
-      sum = e.fma(chains.minima[i], e.fneg(half.minimum[i / 2]), sum);
+    sum = e.fma(group[i], half.scale[i / 2], sum);
+    if (hasMinima())
+      sum = e.fma(chains.inputs[i], e.fneg(half.minimum[i / 2]), sum);
   }
-  if (half.closes)
-    chains.group.clear();
+  chains.group.clear();
 }
 
 /// Rows of results (PTX ISA, mma.m16n8k16): registers 0 and 1 are row lane / 4, the others 8 below.

@@ -22,13 +22,9 @@ using RowPair = std::array<Value, 2>;
 /// One of the two instructions for a tile of 16 outputs and 32 inputs.
 struct HalfTile {
   llvm::SmallVector<Fragment, 2> parts; ///< operand A, for each part that a weight is the sum of
-  Fragment minima;                      ///< the same for what is taken away; empty: nothing
   bool opens = false;                   ///< a group of columns begins with it
   bool closes = false;                  ///< a group of columns ends with it: scales are applied
-  RowPair scale;                        ///< where it closes
-  bool opensMinima = false;             ///< a sum of minima begins with it
-  bool closesMinima = false;            ///< and ends with it
-  RowPair minimum;                      ///< where it does: scale of that sum
+  RowPair scale, minimum;               ///< where it closes; minimum: null without
 };
 using DecodedTile = std::array<HalfTile, 2>;
 
@@ -42,10 +38,10 @@ struct RoundedInputs {
 struct Chains {
   Fragment sum;    ///< of what is scaled
   Fragment group;  ///< of the group at hand
-  Fragment minima; ///< of the inputs times minima, or times 1
+  Fragment inputs; ///< the same for weights of 1, where there are minima
 
-  std::array<Fragment *, 3> parts() { return {&sum, &group, &minima}; }
-  std::array<const Fragment *, 3> parts() const { return {&sum, &group, &minima}; }
+  std::array<Fragment *, 3> parts() { return {&sum, &group, &inputs}; }
+  std::array<const Fragment *, 3> parts() const { return {&sum, &group, &inputs}; }
 };
 
 /// The weights of one result of a linear layer. A warp streams them in stages of some tiles, each
@@ -90,8 +86,6 @@ public:
   bool hasTwoParts() const { return twoParts; }
   bool isEncoded() const { return type.getEncoding().has_value(); }
   bool hasMinima() const { return minima; }
-  /// Whether decoding takes so many registers that there are few for sums.
-  bool isHeavy() const { return heavy; }
   /// Adds the products of the tile with inputs to chains.
   void multiply(const DecodedTile &tile, const RoundedInputs &inputs, Chains &chains);
   /// The same for one of its instructions. `same`: chains of weights of the same type that have
@@ -108,7 +102,6 @@ protected:
   LaneColumns columns = LaneColumns::eight;
   bool twoParts = false;     ///< a weight is the sum of two
   bool minima = false;       ///< minima are taken from scaled sums
-  bool heavy = false;        ///< see isHeavy
   bool crossed = false;      ///< registers pair inputs 0 and 2, 1 and 3, not 0 and 1, 2 and 3
   bool rowsTogether = false; ///< a lane has rows 2 g and 2 g + 1, g = lane / 4; else g and g + 8
   int64_t tileAlignment = 1, stageTiles = 1, tilesTogether = 1;
